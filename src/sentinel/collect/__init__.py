@@ -1,0 +1,1 @@
+"""Poll loops and the collectors they drive."""

@@ -1,0 +1,1 @@
+"""The machine Sentinel runs on, read with psutil, and Sentinel itself."""

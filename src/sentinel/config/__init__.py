@@ -1,0 +1,1 @@
+"""Settings tree, located errors and secrets."""

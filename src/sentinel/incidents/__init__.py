@@ -1,0 +1,1 @@
+"""Incidents: correlation, grade, lifecycle, timeline; one transaction per rule tick."""

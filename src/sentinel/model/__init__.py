@@ -1,0 +1,1 @@
+"""Values that every room shares. No I/O, no clock."""

@@ -1,0 +1,1 @@
+"""Routes, outbox, sender and receivers: from an incident change to a person."""

@@ -1,0 +1,1 @@
+"""PromQL: plans and functions over the head."""

@@ -1,0 +1,1 @@
+"""Rule files, the alert state machine, templates and rule unit tests."""

@@ -1,0 +1,1 @@
+"""Clock, supervised tasks, backoff, systemd notification, logs and own metrics."""

@@ -1,0 +1,1 @@
+"""The head: recent samples in columns, and their exposition."""

@@ -1,0 +1,1 @@
+"""HTTP: pages, own API, Prometheus-compatible API and /metrics."""
