@@ -1,0 +1,1 @@
+"""Load generators and side-by-side benchmarks, all in the form of bench/form.py."""

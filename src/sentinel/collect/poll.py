@@ -1,0 +1,253 @@
+"""Poll loops: one per source, on its own phase, each with a deadline and a boundary of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from sentinel.collect.collector import Collector, PollError
+from sentinel.model.batch import Batch, Source
+from sentinel.model.target import Target
+from sentinel.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
+
+STORE_DELAY = 0.02
+"""Seconds that finished polls wait for company, so that those of one tick are stored together."""
+
+
+class Sink(Protocol):
+    """Where batches go: the head."""
+
+    def append(self, batches: Sequence[Batch], /) -> None: ...
+
+    def forget(self, source: Source, /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PollStatus:
+    """What is known of a source: for the target pages and the API."""
+
+    source: Source
+    target: Target
+    up: bool | None = None
+    """None: not polled yet."""
+    at: float | None = None
+    """Unix seconds of the last poll's start."""
+    duration: float = 0.0
+    samples: int = 0
+    reason: str = ""
+    detail: str = ""
+    since: float | None = None
+    """Unix seconds since which it has been up or down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A source to be polled and the means to do it."""
+
+    source: Source
+    target: Target
+    open: Callable[[], Collector]
+
+
+class PollMetrics:
+    """The poll loops' own metrics."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.polls = Counter("sentinel_polls", "Polls finished.", ["module"], registry=registry)
+        self.failures = Counter(
+            "sentinel_poll_failures",
+            "Polls that yielded nothing, or not all they should have.",
+            ["module", "reason"],
+            registry=registry,
+        )
+        self.missed = Counter(
+            "sentinel_polls_missed",
+            "Ticks skipped because the poll before was still running.",
+            ["module"],
+            registry=registry,
+        )
+        self.lateness = Histogram(
+            "sentinel_poll_start_delay_seconds",
+            "How long after its tick a poll started.",
+            registry=registry,
+            buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+        )
+        self.running = Gauge("sentinel_polls_running", "Polls under way.", registry=registry)
+
+
+class PollLoops:
+    """Polls every watch at its interval and hands the batches to the sink.
+
+    A failed poll is a sample (`up` 0), not an exception; a bug in one collector blinds nobody else.
+    """
+
+    def __init__(
+        self, sink: Sink, clock: Clock, registry: CollectorRegistry, *, concurrency: int = 500
+    ) -> None:
+        self._sink = sink
+        self._clock = clock
+        self._metrics = PollMetrics(registry)
+        self._slots = asyncio.Semaphore(concurrency)
+        self._watches: dict[Source, Watch] = {}
+        self._status: dict[Source, PollStatus] = {}
+        self._tasks: dict[Source, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._finished: list[Batch] = []
+        self._arrived = asyncio.Event()
+
+    def status(self) -> Sequence[PollStatus]:
+        return list(self._status.values())
+
+    def replace(self, watches: Iterable[Watch]) -> None:
+        """Poll these from now on: what did not change goes on undisturbed, what is gone ends as stale."""
+        wanted = {watch.source: watch for watch in watches}
+        for source in [source for source in self._watches if source not in wanted]:
+            self._stop(source)
+        for source, watch in wanted.items():
+            before = self._watches.get(source)
+            if before is not None and _is_same(before, watch):
+                continue
+            if before is not None:
+                self._stop(source, forget=before.source.labels != source.labels)
+            self._start(watch)
+
+    async def run(self) -> None:
+        """Polls until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                for watch in self._watches.values():
+                    self._spawn(watch)
+                await self._store_finished()
+        finally:
+            self._group = None
+            self._tasks.clear()
+
+    def _start(self, watch: Watch) -> None:
+        self._watches[watch.source] = watch
+        self._status[watch.source] = PollStatus(watch.source, watch.target)
+        self._spawn(watch)
+
+    def _spawn(self, watch: Watch) -> None:
+        if self._group is not None:
+            name = f"poll {watch.source.name}"
+            self._tasks[watch.source] = self._group.create_task(self._poll_forever(watch), name=name)
+
+    def _stop(self, source: Source, *, forget: bool = True) -> None:
+        watch = self._watches.pop(source)
+        self._status.pop(source, None)
+        self._finished = [batch for batch in self._finished if batch.source != source]
+        task = self._tasks.pop(source, None)
+        if task is not None:
+            task.cancel()
+        if forget:
+            self._sink.forget(watch.source)
+
+    async def _poll_forever(self, watch: Watch) -> None:
+        collector = watch.open()
+        try:
+            tick = self._clock.monotonic() + self._first_delay(watch.source)
+            while True:
+                await self._clock.sleep(tick - self._clock.monotonic())
+                batch = await self._poll_once(watch, collector, tick)
+                self._note(watch, batch)
+                tick = self._next_tick(watch.source, tick)
+        finally:
+            await collector.close()
+
+    def _first_delay(self, source: Source) -> float:
+        """Seconds until the first tick: the phase depends only on the source, so that load spreads evenly."""
+        share = int.from_bytes(hashlib.blake2b(source.name.encode(), digest_size=4).digest()) / 2**32
+        # The very first poll should not keep people waiting for a whole long interval.
+        return share * min(source.interval, 10.0)
+
+    def _next_tick(self, source: Source, tick: float) -> float:
+        """The next tick on the same phase; those that went by during an overrun are skipped and counted."""
+        missed = int((self._clock.monotonic() - tick) // source.interval)
+        if missed > 0:
+            self._metrics.missed.labels(source.module).inc(missed)
+        return tick + (missed + 1) * source.interval
+
+    async def _poll_once(self, watch: Watch, collector: Collector, tick: float) -> Batch:
+        source, timeout = watch.source, watch.target.timeout
+        async with self._slots:
+            started, at = self._clock.monotonic(), self._clock.now()
+            self._metrics.lateness.observe(max(started - tick, 0.0))
+            self._metrics.running.inc()
+            try:
+                async with asyncio.timeout(timeout):
+                    reading = await collector.poll(at=at, timeout=timeout)
+                return Batch(source, at, reading, up=True, duration=self._clock.monotonic() - started)
+            except TimeoutError:
+                reason, detail = "timeout", f"no answer within {timeout:g} s"
+            except PollError as error:
+                reason, detail = error.reason, error.text
+            except Exception as error:  # a bug in one collector must not blind the daemon
+                log.exception("poll bug", extra={"facts": {"source": source.name}})
+                reason, detail = "bug", f"{type(error).__name__} in the collector; see the log"
+            finally:
+                self._metrics.running.dec()
+            spent = self._clock.monotonic() - started
+            return Batch.down(source, at=at, duration=spent, reason=reason, detail=detail)
+
+    def _note(self, watch: Watch, batch: Batch) -> None:
+        source, before = batch.source, self._status[watch.source]
+        self._metrics.polls.labels(source.module).inc()
+        for reason in (batch.reason,) if not batch.up else set(batch.reading.reasons):
+            self._metrics.failures.labels(source.module, reason).inc()
+        is_change = before.up is not batch.up
+        if is_change and not batch.up:
+            facts = {"source": source.name, "reason": batch.reason, "detail": batch.detail}
+            log.warning("target down", extra={"facts": facts})
+        elif is_change and before.up is False:
+            log.info("target up again", extra={"facts": {"source": source.name}})
+        self._status[source] = replace(
+            before,
+            up=batch.up,
+            at=batch.at,
+            duration=batch.duration,
+            samples=len(batch.reading.layout),
+            reason=batch.reason,
+            detail=batch.detail or ", ".join(batch.reading.reasons),
+            since=batch.at if is_change else before.since,
+        )
+        self._finished.append(batch)
+        self._arrived.set()
+
+    async def _store_finished(self) -> None:
+        """Hands finished polls on, those that end close together as one."""
+        while True:
+            await self._arrived.wait()
+            await self._clock.sleep(STORE_DELAY)
+            self._arrived.clear()
+            batches, self._finished = self._finished, []
+            if batches:
+                self._sink.append(batches)
+
+
+def _is_same(before: Watch, after: Watch) -> bool:
+    """Whether the running loop serves the new watch as well.
+
+    A fresh `open` counts as the same: reload hands out the running one where module and auth did not change.
+    """
+    return (
+        before.target == after.target
+        and before.source.labels == after.source.labels
+        and before.open == after.open
+    )
+
+
+def watches_by_target(status: Iterable[PollStatus]) -> Mapping[str, list[PollStatus]]:
+    """Sources grouped by target name, in the order given."""
+    grouped: dict[str, list[PollStatus]] = {}
+    for one in status:
+        grouped.setdefault(one.source.target, []).append(one)
+    return grouped
