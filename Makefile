@@ -1,0 +1,82 @@
+# Everything a newcomer needs: `make run`, `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONFIG ?= config.example.toml
+DIR ?= ../shared/conformance/promqltest
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# A virtual environment with the pinned dependencies. Where the system's Python cannot make one, Debian's
+# python3-venv is fetched first.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Sentinel needs Python 3.11 or newer" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); ./deploy/need python3-venv && $(PYTHON) -m venv $(VENV); }
+
+$(VENV)/.run: pyproject.toml constraints.txt hatch_build.py | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,lint]'
+	@touch $@
+
+.PHONY: install
+install: $(VENV)/.run ## Install Sentinel into .venv
+
+.PHONY: run
+run: install ## Run the daemon with CONFIG (default config.example.toml); pages on http://127.0.0.1:9788/
+	$(BIN)/sentinel run --config $(CONFIG)
+
+.PHONY: servers
+servers: ## Fetch the real servers that tests need into .servers/ (nothing is installed, started or enabled)
+	@tests/servers/fetch
+
+.PHONY: test
+test: $(VENV)/.test servers ## Run all tests, real servers included
+	$(BIN)/pytest $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.test ## Check format, style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+.PHONY: format
+format: $(VENV)/.test ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+BENCHES := snmp ssh queries exposition
+.PHONY: bench $(addprefix bench-,$(BENCHES))
+bench: $(addprefix bench-,$(BENCHES)) ## Measure everything beside its peers; figures in bench/out/
+$(addprefix bench-,$(BENCHES)): bench-%: $(VENV)/.test servers
+	$(BIN)/python -m bench.$*
+
+.PHONY: conformance
+conformance: $(VENV)/.test ## Run Prometheus' engine tests: make conformance DIR=<folder of .test files>
+	$(BIN)/python -m bench.conformance $(DIR)
+
+.PHONY: parity
+parity: $(VENV)/.test servers ## Compare a server's series with node_exporter's names
+	$(BIN)/python -m bench.parity
+
+.PHONY: test-faults
+test-faults: $(VENV)/.test servers ## Kill the sender at random moments and count what was lost or told twice
+	$(BIN)/python -m bench.faults
+
+.PHONY: screenshot
+screenshot: $(VENV)/.test servers ## Take docs/overview.png from a running daemon
+	$(BIN)/python -m tests.ui.screenshot
+
+.PHONY: package
+package: $(VENV)/.test ## Build the wheel into dist/
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+.PHONY: clean
+clean: ## Remove everything that make brought
+	rm -rf $(VENV) .servers dist bench/out .mypy_cache .ruff_cache sentinel-data

@@ -1,0 +1,278 @@
+"""The settings tree: what config.toml may say. The docstring under each key is its reference text."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from sentinel.config.auth import Auth
+from sentinel.config.document import Document, Written, validated
+from sentinel.config.notify import ReceiverSettings, RouteSettings
+from sentinel.config.store import StoreSettings
+from sentinel.config.toml import parse_toml
+from sentinel.config.types import Duration, LabelName, PositiveDuration, Zone
+from sentinel.model.problem import Problem, UnusableError
+
+MAX_FILE_BYTES = 16 * 1024 * 1024
+
+
+def _web_url(written: str) -> str:
+    parts = urlsplit(written)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("write a whole address such as https://sentinel.example.org/")
+    return written.rstrip("/")
+
+
+class DaemonSettings(Written):
+    """[daemon]: the daemon as a whole."""
+
+    data_dir: Path = Path("/var/lib/sentinel")
+    """Folder for the database and its backups; relative to this file."""
+    timezone: Zone = ZoneInfo("UTC")
+    """Time zone of calendars, pages and messages, as an IANA name."""
+    language: Literal["en", "zh-CN"] = "en"
+    """Language of pages and messages."""
+    external_url: Annotated[str, AfterValidator(_web_url)] = "http://127.0.0.1:9788"
+    """Address under which people reach the pages; used in messages."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """How much is logged."""
+
+
+class WebSettings(Written):
+    """[web]: pages, API and /metrics."""
+
+    listen: str = "127.0.0.1:9788"
+    """Address and port; IPv6 as "[::1]:9788"."""
+    allow_remote: bool = False
+    """Listen beyond loopback. Reading needs no log-in yet, so put a proxy with authentication in front."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Further host names under which browsers may address the pages."""
+
+    @field_validator("listen")
+    @classmethod
+    def _is_address(cls, written: str) -> str:
+        split_listen(written)
+        return written
+
+    @model_validator(mode="after")
+    def _stays_local(self) -> Self:
+        host, _ = split_listen(self.listen)
+        if not ipaddress.ip_address(host).is_loopback and not self.allow_remote:
+            raise ValueError(f"listening on {host} lets anybody read; set allow_remote = true if you mean it")
+        return self
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return split_listen(self.listen)
+
+
+class HistorySettings(Written):
+    """[history]: how long samples are kept."""
+
+    memory: PositiveDuration = 3600.0
+    """How much of every series stays in memory for rules and queries; at most 2h."""
+
+    @field_validator("memory")
+    @classmethod
+    def _fits(cls, seconds: float) -> float:
+        if not 600 <= seconds <= 7200:
+            raise ValueError("must be between 10m and 2h")
+        return seconds
+
+
+class CollectSettings(Written):
+    """[collect]: defaults of all polls, and the module files."""
+
+    interval: PositiveDuration = 60.0
+    """Time between two polls of a target's module."""
+    timeout: PositiveDuration = 10.0
+    """How long one poll may take; at most the interval."""
+    concurrency: int = Field(default=500, ge=1, le=100_000)
+    """How many polls may run at the same time."""
+    ssh_connects: int = Field(default=20, ge=1, le=1000)
+    """How many SSH connections may be set up at the same time."""
+    collectors: tuple[str, ...] = ("collectors/**/*.yml",)
+    """Module files (patterns): Sentinel's own and snmp_exporter's snmp.yml; relative to this file."""
+
+
+class TargetSettings(Written):
+    """[[target]]: one server or device."""
+
+    name: str = Field(min_length=1, max_length=200)
+    """Unique name; becomes the label `instance`."""
+    address: str = Field(min_length=1, max_length=255)
+    """HOST or HOST:PORT, IPv6 as [ADDRESS]:PORT."""
+    modules: tuple[str, ...] = Field(min_length=1)
+    """Modules to poll it with; each becomes a `job`."""
+    auth: tuple[str, ...] | str = ()
+    """Name of the [auth.NAME] to use, or a list of them (each module takes the first of its kind)."""
+    host_key: str = ""
+    """Pinned SSH host key: "SHA256:…" or "ssh-ed25519 AAAA…"; without it known_hosts decides."""
+    labels: dict[LabelName, str] = Field(default_factory=dict)
+    """Further labels of all its series, such as site."""
+    interval: PositiveDuration | None = None
+    """Time between polls, in place of [collect] interval."""
+    timeout: PositiveDuration | None = None
+    """Time for one poll, in place of [collect] timeout."""
+    criticality: int = Field(default=3, ge=1, le=5)
+    """1 to 5; 5 means that a core service stops without it. Weighs into the grade of incidents."""
+    owner: str = ""
+    """Person or unit it belongs to."""
+    team: str = ""
+    """Team that looks after it."""
+    parent: tuple[str, ...] | str = ()
+    """Targets on the way to it; it can be reached while any one of them can."""
+
+    @field_validator("name")
+    @classmethod
+    def _is_plain(cls, name: str) -> str:
+        if any(ord(char) < 32 or char == "/" for char in name):
+            raise ValueError("may not contain '/' or control characters")
+        return name
+
+    @field_validator("address")
+    @classmethod
+    def _is_host(cls, address: str) -> str:
+        split_address(address)
+        return address
+
+    @field_validator("labels")
+    @classmethod
+    def _leaves_identity_alone(cls, labels: dict[str, str]) -> dict[str, str]:
+        for name in ("instance", "job"):
+            if name in labels:
+                raise ValueError(f"'{name}' is set by Sentinel (target name and module)")
+        return labels
+
+
+class DiscoverySettings(Written):
+    """[discovery]: targets kept in files of their own."""
+
+    files: tuple[str, ...] = ()
+    """TOML files (patterns) with further [[target]] tables; relative to this file."""
+
+
+class RulesSettings(Written):
+    """[rules]: what is judged, and how often."""
+
+    files: tuple[str, ...] = ("rules/*.yml",)
+    """Rule files in Prometheus' format (patterns); relative to this file."""
+    interval: PositiveDuration = 15.0
+    """Time between two evaluations of a group that does not say otherwise."""
+    external_labels: dict[LabelName, str] = Field(default_factory=dict)
+    """Labels that templates see as $externalLabels."""
+
+
+class CareSettings(Written):
+    """[care]: what the daemon does for itself at night."""
+
+    backup_at: str = Field(default="02:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    """Time of day of the database backup, in the daemon's time zone."""
+    backups: int = Field(default=14, ge=1, le=1000)
+    """How many backups are kept."""
+    restart_grace: Duration = 120.0
+    """How long after a start an alert that is restored waits for its first fresh data before it turns unknown."""
+
+
+class Settings(Written):
+    """The whole configuration file."""
+
+    daemon: DaemonSettings = DaemonSettings()
+    web: WebSettings = WebSettings()
+    store: StoreSettings = StoreSettings()
+    history: HistorySettings = HistorySettings()
+    collect: CollectSettings = CollectSettings()
+    auth: dict[str, Auth] = Field(default_factory=dict)
+    target: tuple[TargetSettings, ...] = ()
+    discovery: DiscoverySettings = DiscoverySettings()
+    rules: RulesSettings = RulesSettings()
+    route: RouteSettings | None = None
+    receiver: tuple[ReceiverSettings, ...] = ()
+    care: CareSettings = CareSettings()
+
+
+def split_listen(written: str) -> tuple[str, int]:
+    """IP address and port of a listen address.
+
+    Raises:
+        ValueError: not an IP address with a port.
+    """
+    host, _, port = written.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        ipaddress.ip_address(host)
+        number = int(port)
+    except ValueError:
+        raise ValueError(f'not an IP address with a port: {written!r} (write "127.0.0.1:9788")') from None
+    if not 0 <= number <= 65535:
+        raise ValueError(f"not a port: {number}")
+    return host, number
+
+
+def split_address(written: str) -> tuple[str, int | None]:
+    """Host and port (None where none is given) of a target's address.
+
+    The host may only consist of what host names and IP addresses consist of, so that it is never an option,
+    a path or a command anywhere.
+
+    Raises:
+        ValueError: anything else.
+    """
+    host, port = written, ""
+    if written.startswith("["):
+        host, _, rest = written[1:].partition("]")
+        port = rest.removeprefix(":")
+    elif written.count(":") == 1:
+        host, _, port = written.partition(":")
+    is_name = host and host[0] not in "-." and all(char.isalnum() or char in "-._" for char in host)
+    if not is_name or not host.isascii():
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            raise ValueError(f"not a host name or IP address: {written!r}") from None
+    if not port:
+        return host, None
+    if not port.isdecimal() or not 0 < int(port) <= 65535:
+        raise ValueError(f"not a port: {port!r}")
+    return host, int(port)
+
+
+def read_text(path: Path) -> str:
+    """A file that people write.
+
+    Raises:
+        UnusableError: unreadable, too large, or not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise UnusableError([Problem(str(path), 0, 0, f"cannot be read: {error.strerror}")]) from None
+    if len(content) > MAX_FILE_BYTES:
+        raise UnusableError([Problem(str(path), 0, 0, f"larger than {MAX_FILE_BYTES} bytes")])
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        column = error.start - content.rfind(b"\n", 0, error.start)
+        raise UnusableError([Problem(str(path), line, column, "not UTF-8 text")]) from None
+
+
+def load_settings(path: Path) -> Settings:
+    """The configuration file alone, without the files it names.
+
+    Raises:
+        UnusableError: every problem found, at its place.
+    """
+    return load_document(path)[0]
+
+
+def load_document(path: Path) -> tuple[Settings, Document]:
+    """The same with the places of everything in it."""
+    document = parse_toml(read_text(path), str(path))
+    return validated(Settings, document), document
