@@ -91,15 +91,17 @@ def validated(model: type[M], document: Document, *, at: Path = (), context: Any
 
 
 def _problem(model: type[BaseModel], document: Document, at: Path, detail: ErrorDetails) -> Problem:
-    where = at + _real_path(document, at, tuple(detail["loc"]))
-    kind, name = detail["type"], str(detail["loc"][-1]) if detail["loc"] else ""
+    kind, where = detail["type"], at + _real_path(document, at, tuple(detail["loc"]))
+    if kind in ("extra_forbidden", "missing"):
+        where = at + _real_path(document, at, tuple(detail["loc"])[:-1]) + tuple(detail["loc"])[-1:]
+    name = str(where[-1]) if where else ""
     if kind == "extra_forbidden":
         hint = did_you_mean(name, _known_keys(model, detail["loc"][:-1]))
         return document.problem(where, f"unknown key '{name}'{hint}")
     if kind == "missing":
         return document.problem(where, f"'{name}' is missing")
     text = detail["msg"].removeprefix("Value error, ")
-    prefix = f"{name}: " if name and isinstance(detail["loc"][-1], str) else ""
+    prefix = f"{name}: " if where and isinstance(where[-1], str) else ""
     return document.problem(where, prefix + text, value=True)
 
 
@@ -114,11 +116,7 @@ def _real_path(document: Document, at: Path, loc: Path) -> Path:
         is_item = isinstance(data, Sequence) and isinstance(step, int) and step < len(data)
         if is_key or is_item:
             data = data[step]
-        elif step == loc[-1]:
-            data = None
-        else:
-            continue
-        path.append(step)
+            path.append(step)
     return tuple(path)
 
 
