@@ -69,6 +69,10 @@ parity: $(VENV)/.test servers ## Compare a server's series with node_exporter's 
 test-faults: $(VENV)/.test servers ## Kill the sender at random moments and count what was lost or told twice
 	$(BIN)/python -m bench.faults
 
+.PHONY: docs
+docs: $(VENV)/.test ## Write the reference pages that follow from the code
+	$(BIN)/python -m docs.build
+
 .PHONY: screenshot
 screenshot: $(VENV)/.test servers ## Take docs/overview.png from a running daemon
 	$(BIN)/python -m tests.ui.screenshot

@@ -12,6 +12,7 @@ ROOT = Path(sentinel.__file__).parent
 ORDER = (
     "cli",
     "app",
+    "faces",
     "reload",
     "web",
     "reports",
@@ -28,6 +29,7 @@ ORDER = (
     "config",
     "model",
     "runtime",
+    "shipped",
 )
 """Higher rooms first; a room may import from those after it."""
 

@@ -40,6 +40,9 @@ class Secret:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is not pickled")
 
+    def __deepcopy__(self, memo: object) -> Secret:
+        return self
+
     @classmethod
     def __get_pydantic_core_schema__(
         cls, source: Any, handler: GetCoreSchemaHandler

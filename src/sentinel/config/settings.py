@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -10,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from sentinel.config.address import is_loopback, split_address, split_listen
 from sentinel.config.auth import Auth
 from sentinel.config.document import Document, Written, validated
 from sentinel.config.notify import ReceiverSettings, RouteSettings
@@ -62,7 +62,7 @@ class WebSettings(Written):
     @model_validator(mode="after")
     def _stays_local(self) -> Self:
         host, _ = split_listen(self.listen)
-        if not ipaddress.ip_address(host).is_loopback and not self.allow_remote:
+        if not is_loopback(host) and not self.allow_remote:
             raise ValueError(f"listening on {host} lets anybody read; set allow_remote = true if you mean it")
         return self
 
@@ -194,52 +194,6 @@ class Settings(Written):
     route: RouteSettings | None = None
     receiver: tuple[ReceiverSettings, ...] = ()
     care: CareSettings = CareSettings()
-
-
-def split_listen(written: str) -> tuple[str, int]:
-    """IP address and port of a listen address.
-
-    Raises:
-        ValueError: not an IP address with a port.
-    """
-    host, _, port = written.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    try:
-        ipaddress.ip_address(host)
-        number = int(port)
-    except ValueError:
-        raise ValueError(f'not an IP address with a port: {written!r} (write "127.0.0.1:9788")') from None
-    if not 0 <= number <= 65535:
-        raise ValueError(f"not a port: {number}")
-    return host, number
-
-
-def split_address(written: str) -> tuple[str, int | None]:
-    """Host and port (None where none is given) of a target's address.
-
-    The host may only consist of what host names and IP addresses consist of, so that it is never an option,
-    a path or a command anywhere.
-
-    Raises:
-        ValueError: anything else.
-    """
-    host, port = written, ""
-    if written.startswith("["):
-        host, _, rest = written[1:].partition("]")
-        port = rest.removeprefix(":")
-    elif written.count(":") == 1:
-        host, _, port = written.partition(":")
-    is_name = host and host[0] not in "-." and all(char.isalnum() or char in "-._" for char in host)
-    if not is_name or not host.isascii():
-        try:
-            ipaddress.ip_address(host)
-        except ValueError:
-            raise ValueError(f"not a host name or IP address: {written!r}") from None
-    if not port:
-        return host, None
-    if not port.isdecimal() or not 0 < int(port) <= 65535:
-        raise ValueError(f"not a port: {port!r}")
-    return host, int(port)
 
 
 def read_text(path: Path) -> str:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sentinel.config.address import split_address
 from sentinel.config.auth import Auth
 from sentinel.config.document import Document, Written, validated
 from sentinel.config.document import Path as Where
-from sentinel.config.settings import CollectSettings, TargetSettings, read_text, split_address
+from sentinel.config.settings import CollectSettings, TargetSettings, read_text
 from sentinel.config.toml import parse_toml
 from sentinel.model.labels import Labels
 from sentinel.model.problem import Problem, UnusableError, did_you_mean

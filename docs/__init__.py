@@ -1,0 +1,1 @@
+"""Documentation, and the pages of it that follow from the code."""

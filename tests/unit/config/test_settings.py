@@ -1,0 +1,104 @@
+"""The example configuration documents every key and loads; what does not fit together is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from docs.build import configuration_reference
+from pydantic import BaseModel
+
+from sentinel.config.address import split_address
+from sentinel.config.auth import SnmpAuth, SshAuth
+from sentinel.config.document import validated
+from sentinel.config.notify import EmailSettings, RouteSettings, WebhookSettings
+from sentinel.config.settings import Settings, TargetSettings, load_settings
+from sentinel.config.toml import parse_toml
+from sentinel.model.problem import UnusableError
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = ROOT / "config.example.toml"
+REFERENCE = ROOT / "docs/reference/configuration.md"
+
+TABLES = (SnmpAuth, SshAuth, TargetSettings, RouteSettings, WebhookSettings, EmailSettings)
+
+
+def _models() -> Iterator[type[BaseModel]]:
+    yield from TABLES
+    for info in Settings.model_fields.values():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield info.annotation
+
+
+def _keys() -> Iterator[tuple[type[BaseModel], str]]:
+    for model in _models():
+        for name, info in model.model_fields.items():
+            yield model, info.alias or name
+
+
+def test_the_example_loads_as_it_is() -> None:
+    assert load_settings(EXAMPLE).target[0].modules == ("local",)
+
+
+def test_the_example_loads_with_every_key_taken_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SENTINEL_KEY_PASSPHRASE", "SENTINEL_SSH_PASSWORD", "WEBHOOK_AUTHORIZATION"):
+        monkeypatch.setenv(name, "x")
+    (tmp_path / "secret").write_text("http://127.0.0.1/")
+    text = re.sub(r"^#(?=[\[a-z])", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+    text = re.sub(r'file = "/etc/[^"]*"', f'file = "{tmp_path}/secret"', text)
+    settings = validated(Settings, parse_toml(text, "example"))
+    assert {receiver.kind for receiver in settings.receiver} == {"webhook", "email"}
+
+
+@pytest.mark.parametrize(("model", "key"), sorted(_keys(), key=str))
+def test_every_key_stands_in_the_example(model: type[BaseModel], key: str) -> None:
+    assert re.search(rf"(?m)^#?{re.escape(key)} = |[{{ ]{re.escape(key)} = ", EXAMPLE.read_text()), model
+
+
+def test_the_reference_says_what_the_settings_say() -> None:
+    """Every key carries a text; `make docs` writes them down."""
+    assert REFERENCE.read_text() == configuration_reference()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('[web]\nlisten = "0.0.0.0:9788"', "c:1:2: web: listening on 0.0.0.0 lets anybody read"),
+        ('[web]\nlisten = "9788"', "c:2:11: listen: not an IP address with a port"),
+        ('[daemon]\ntimezone = "Mars/North"', "c:2:13: timezone: unknown time zone"),
+        ('[collect]\ninterval = "10 s"', "c:2:13: interval: not a duration"),
+        (
+            '[[target]]\nname = "a"\naddress = "-oProxyCommand=x"\nmodules = ["local"]',
+            "c:3:12: address: not a host",
+        ),
+        ('[[target]]\nname = "a"\naddress = "$(id)"\nmodules = ["local"]', "c:3:12: address: not a host"),
+        ('[[target]]\nname = "a/b"\naddress = "x"\nmodules = ["local"]', "c:2:9: name: may not contain"),
+        ('[colect]\ninterval = "10s"', "c:1:2: unknown key 'colect' (did you mean 'collect'?)"),
+    ],
+)
+def test_what_does_not_fit_is_refused_at_its_place(text: str, problem: str) -> None:
+    with pytest.raises(UnusableError) as caught:
+        validated(Settings, parse_toml(text, "c"))
+    assert str(caught.value).startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("written", "parts"),
+    [
+        ("web1", ("web1", None)),
+        ("web1:2222", ("web1", 2222)),
+        ("192.0.2.1:161", ("192.0.2.1", 161)),
+        ("[2001:db8::1]:161", ("2001:db8::1", 161)),
+        ("2001:db8::1", ("2001:db8::1", None)),
+    ],
+)
+def test_addresses_split_into_host_and_port(written: str, parts: tuple[str, int | None]) -> None:
+    assert split_address(written) == parts
+
+
+@pytest.mark.parametrize("written", ["", "a b", "a;b", "a:0", "a:70000", "[::1", "../x", "a\n", "ünï"])
+def test_what_is_no_address_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="not a"):
+        split_address(written)
