@@ -1,0 +1,164 @@
+"""The tables. Instants are Unix seconds; the migrations build exactly this."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+alert = Table(
+    "alert",
+    metadata,
+    Column("fingerprint", Text, primary_key=True),
+    Column("rule_group", Text, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("annotations", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("value", Float),  # NULL is NaN, which SQLite cannot hold
+    Column("active_at", Float, nullable=False),
+    Column("fired_at", Float),
+    Column("last_seen_at", Float),
+    Column("resolved_at", Float),
+    Index("ix_alert_state", "state", "resolved_at"),
+)
+"""What the rules last said of each label set: restores the rule engine after a restart."""
+
+incident = Table(
+    "incident",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("grouping", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("grade", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("opened_at", Float, nullable=False),
+    Column("acknowledged_at", Float),
+    Column("acknowledged_by", Text, nullable=False),
+    Column("resolved_at", Float),
+    Column("resolved_by", Text, nullable=False),
+    Index("ix_incident_state", "state", "id"),
+    Index(
+        "uq_incident_live_key",
+        "key",
+        unique=True,
+        sqlite_where=text("state <> 'resolved'"),
+        postgresql_where=text("state <> 'resolved'"),
+    ),
+    sqlite_autoincrement=True,  # a number once told to people is never used again
+)
+
+incident_alert = Table(
+    "incident_alert",
+    metadata,
+    Column("incident_id", ForeignKey("incident.id", ondelete="CASCADE"), primary_key=True),
+    Column("fingerprint", Text, primary_key=True),
+    Column("rule_group", Text, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("annotations", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("value", Float),
+    Column("fired_at", Float, nullable=False),
+    Column("resolved_at", Float),
+    Index(
+        "uq_incident_alert_held",
+        "fingerprint",
+        unique=True,
+        sqlite_where=text("resolved_at IS NULL"),
+        postgresql_where=text("resolved_at IS NULL"),
+    ),
+)
+"""Alerts of an incident as they were in it. A row without resolved_at holds its alert: one incident at a time."""
+
+timeline = Table(
+    "timeline",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("incident_id", ForeignKey("incident.id", ondelete="CASCADE"), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Index("ix_timeline_incident_id", "incident_id", "id"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("incident_id", ForeignKey("incident.id", ondelete="CASCADE"), nullable=False),
+    Column("receiver", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("last_attempt_at", Float),
+    Column("last_error", Text, nullable=False),
+    Column("accepted", JSON, nullable=False),
+    Column("done_at", Float),
+    Index("ix_outbox_receiver", "receiver", "state", "id"),
+    Index("ix_outbox_incident_id", "incident_id", "event", "receiver"),
+    sqlite_autoincrement=True,  # the sender reads on from the last number it has seen
+)
+"""Messages: pending, delivered or dead. `accepted` lists recipients who have it already."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("ix_audit_at", "at"),
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("created_at", Float, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("last_used_at", Float),
+    Column("revoked_at", Float),
+    Index(
+        "uq_token_valid_name",
+        "name",
+        unique=True,
+        sqlite_where=text("revoked_at IS NULL"),
+        postgresql_where=text("revoked_at IS NULL"),
+    ),
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+"""Facts about the database itself."""
