@@ -60,7 +60,8 @@ def _plain(name: str, annotation: Any) -> list[tuple[str, type[BaseModel]]]:
 
 def _summary(model: type[BaseModel]) -> str:
     text = inspect.getdoc(model) or ""
-    return text.partition(": ")[2].capitalize() if text.startswith("[") else text
+    text = text.partition(": ")[2] if text.startswith("[") else text
+    return text[:1].upper() + text[1:]
 
 
 def _rows(model: type[BaseModel]) -> Iterator[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -54,7 +54,9 @@ class Watch:
 
     source: Source
     target: Target
-    open: Callable[[], Collector]
+    recipe: object
+    """Module and auth: while these and the target stay equal, a reload leaves the running loop alone."""
+    open: Callable[[], Collector] = field(compare=False)
 
 
 class PollMetrics:
@@ -113,10 +115,10 @@ class PollLoops:
             self._stop(source)
         for source, watch in wanted.items():
             before = self._watches.get(source)
-            if before is not None and _is_same(before, watch):
+            if before == watch and before.source.labels == source.labels:
                 continue
             if before is not None:
-                self._stop(source, forget=before.source.labels != source.labels)
+                self._stop(source)
             self._start(watch)
 
     async def run(self) -> None:
@@ -141,15 +143,14 @@ class PollLoops:
             name = f"poll {watch.source.name}"
             self._tasks[watch.source] = self._group.create_task(self._poll_forever(watch), name=name)
 
-    def _stop(self, source: Source, *, forget: bool = True) -> None:
+    def _stop(self, source: Source) -> None:
         watch = self._watches.pop(source)
         self._status.pop(source, None)
         self._finished = [batch for batch in self._finished if batch.source != source]
         task = self._tasks.pop(source, None)
         if task is not None:
             task.cancel()
-        if forget:
-            self._sink.forget(watch.source)
+        self._sink.forget(watch.source)
 
     async def _poll_forever(self, watch: Watch) -> None:
         collector = watch.open()
@@ -231,23 +232,3 @@ class PollLoops:
             batches, self._finished = self._finished, []
             if batches:
                 self._sink.append(batches)
-
-
-def _is_same(before: Watch, after: Watch) -> bool:
-    """Whether the running loop serves the new watch as well.
-
-    A fresh `open` counts as the same: reload hands out the running one where module and auth did not change.
-    """
-    return (
-        before.target == after.target
-        and before.source.labels == after.source.labels
-        and before.open == after.open
-    )
-
-
-def watches_by_target(status: Iterable[PollStatus]) -> Mapping[str, list[PollStatus]]:
-    """Sources grouped by target name, in the order given."""
-    grouped: dict[str, list[PollStatus]] = {}
-    for one in status:
-        grouped.setdefault(one.source.target, []).append(one)
-    return grouped
