@@ -1,0 +1,200 @@
+"""The ledger: what the rules found out becomes alerts, incidents, timeline and messages in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sentinel.db import tables as t
+from sentinel.db.database import Database
+from sentinel.db.sql import upsert
+from sentinel.incidents.book import DEFAULT_CRITICALITY, Book
+from sentinel.incidents.correlation import Correlate, by_target
+from sentinel.incidents.news import Dispatch
+from sentinel.incidents.store import load_cases, read_alerts, write_alerts, write_cases
+from sentinel.model.alert import Alert, AlertChange
+from sentinel.runtime.clock import Clock
+from sentinel.runtime.supervise import backoff
+
+log = logging.getLogger(__name__)
+
+MAX_PENDING = 100_000
+"""Changes held while the database does not take them; beyond, only what still matters of each alert."""
+LONGEST_PAUSE = 5.0
+LAST_WORDS = 3.0
+"""Seconds that a stop grants to what is still uncommitted."""
+LARGE = 500
+
+_LAST = "last_commit"
+
+
+class _Metrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.seconds = Histogram(
+            "sentinel_ledger_commit_seconds",
+            "Time to commit one tick's alert changes.",
+            buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 15),
+            registry=registry,
+        )
+        self.pending = Gauge(
+            "sentinel_ledger_pending_changes", "Alert changes not committed yet.", registry=registry
+        )
+        self.failures = Counter(
+            "sentinel_ledger_commit_failures", "Commits that failed and were tried again.", registry=registry
+        )
+
+
+class Ledger:
+    """`submit` from the rule loop at any time; `run` commits. Nothing submitted is dropped while it runs.
+
+    Args:
+        criticality_of: a target's criticality by its name, 1 to 5.
+        committed: called after every commit: wakes the sender.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        dispatch: Dispatch,
+        *,
+        clock: Clock,
+        registry: CollectorRegistry,
+        correlate: Correlate = by_target,
+        criticality_of: Callable[[str], int] = lambda _: DEFAULT_CRITICALITY,
+        committed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._db = db
+        self._dispatch = dispatch
+        self._clock = clock
+        self._correlate = correlate
+        self._criticality_of = criticality_of
+        self._committed = committed
+        self._metrics = _Metrics(registry)
+        self._pending: list[AlertChange] = []
+        self._taken: list[AlertChange] = []
+        self._taken_id = ""
+        self._submitted = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._settled.set()
+
+    def submit(self, changes: Sequence[AlertChange]) -> None:
+        """Take over the changes of one tick. Returns at once."""
+        if not changes:
+            return
+        self._pending.extend(changes)
+        if len(self._pending) > MAX_PENDING:
+            self._pending = coalesced(self._pending)
+        self._metrics.pending.set(len(self._pending) + len(self._taken))
+        self._settled.clear()
+        self._submitted.set()
+
+    def use(self, dispatch: Dispatch) -> None:
+        """Other routes from now on."""
+        self._dispatch = dispatch
+
+    async def settled(self) -> None:
+        """Wait until everything submitted so far is committed."""
+        await self._settled.wait()
+
+    async def load_alerts(self) -> list[Alert]:
+        """Every alert that was pending, firing or unknown at the last commit."""
+        async with self._db.reading() as connection:
+            return await read_alerts(connection)
+
+    async def run(self) -> None:
+        try:
+            while True:
+                await self._submitted.wait()
+                await self._commit_all()
+        except asyncio.CancelledError:
+            await self._last_words()
+            raise
+
+    async def _commit_all(self) -> None:
+        failures = 0
+        while self._take():
+            try:
+                await self._commit()
+                failures = 0
+            except (DBAPIError, OSError) as error:
+                failures += 1
+                self._metrics.failures.inc()
+                if failures == 1:
+                    facts = {"error": reason_of(error), "changes": len(self._taken)}
+                    log.error("commit failed, trying again", extra={"facts": facts})
+                await self._clock.sleep(backoff(failures, first=0.1, longest=LONGEST_PAUSE))
+
+    def _take(self) -> bool:
+        """Take what is pending, unless something taken earlier is still to be committed."""
+        if not self._taken and self._pending:
+            self._taken, self._pending = self._pending, []
+            self._taken_id = uuid.uuid4().hex
+        if not self._taken:
+            self._submitted.clear()
+            self._settled.set()
+        return bool(self._taken)
+
+    async def _commit(self) -> None:
+        started = self._clock.monotonic()
+        async with self._db.transaction() as connection:
+            # a commit whose end we did not see may have gone through: its number tells
+            if not await _is_committed(connection, self._taken_id):
+                await self._write(connection, self._taken)
+        self._taken = []
+        self._metrics.seconds.observe(self._clock.monotonic() - started)
+        self._metrics.pending.set(len(self._pending))
+        self._committed()
+
+    async def _write(self, connection: AsyncConnection, changes: Sequence[AlertChange]) -> None:
+        cases = await load_cases(connection, changes, self._correlate)
+        book = Book(cases, correlate=self._correlate, criticality_of=self._criticality_of)
+        if len(changes) > LARGE:
+            cases = await asyncio.to_thread(book.apply, changes)
+        else:
+            cases = book.apply(changes)
+        await write_alerts(connection, changes)
+        await write_cases(connection, cases, self._dispatch, at=self._clock.now())
+        await connection.execute(upsert(t.meta), [{"name": _LAST, "value": self._taken_id}])
+
+    async def _last_words(self) -> None:
+        try:
+            async with asyncio.timeout(LAST_WORDS):
+                while self._take():
+                    await self._commit()
+        except (DBAPIError, OSError) as error:
+            facts = {"error": reason_of(error), "changes": len(self._taken) + len(self._pending)}
+            log.error("stopped with uncommitted changes", extra={"facts": facts})
+
+
+async def _is_committed(connection: AsyncConnection, commit_id: str) -> bool:
+    query = select(t.meta.c.value).where(t.meta.c.name == _LAST)
+    return (await connection.execute(query)).scalar() == commit_id
+
+
+def coalesced(changes: Sequence[AlertChange]) -> list[AlertChange]:
+    """At most two changes per alert: its last one, and, where that ends it, the firing before it.
+
+    What somebody has to hear of is kept; how often an alert went to and fro is not.
+    """
+    kept: dict[str, list[AlertChange]] = {}
+    for change in changes:
+        earlier = kept.get(change.alert.fingerprint, [])
+        firing = next((known for known in earlier if known.alert.is_open), None)
+        keeps_firing = firing is not None and not change.alert.is_open
+        kept[change.alert.fingerprint] = [firing, change] if keeps_firing and firing else [change]
+    order = {id(change): index for index, change in enumerate(changes)}
+    return sorted((change for few in kept.values() for change in few), key=lambda change: order[id(change)])
+
+
+def reason_of(error: BaseException) -> str:
+    """One line about a failed statement, without its parameters."""
+    if isinstance(error, DBAPIError):
+        return str(error.orig)
+    return str(error)

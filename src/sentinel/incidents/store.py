@@ -1,0 +1,152 @@
+"""Reading cases from the tables and writing them back, within the caller's transaction."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sentinel.db import tables as t
+from sentinel.db.sql import Row, execute_many, pieces, upsert
+from sentinel.incidents.book import Case
+from sentinel.incidents.correlation import Correlate, key_of
+from sentinel.incidents.news import Dispatch, Event
+from sentinel.incidents.rows import alert_of, alert_row, entry_row, incident_of, incident_row, member_row
+from sentinel.model.alert import Alert, AlertChange, AlertState
+from sentinel.model.incident import IncidentState
+from sentinel.model.labels import Labels
+
+
+async def load_cases(
+    connection: AsyncConnection, changes: Sequence[AlertChange], correlate: Correlate
+) -> list[Case]:
+    """The incidents that hold one of the alerts, and the live ones that a firing alert would join."""
+    held = t.incident_alert.c.resolved_at.is_(None)
+    ids: set[int] = set()
+    for some in pieces({change.alert.fingerprint for change in changes}):
+        query = select(t.incident_alert.c.incident_id).where(t.incident_alert.c.fingerprint.in_(some), held)
+        ids.update((await connection.execute(query)).scalars())
+    keys = {key_of(correlate(change.alert)) for change in changes if change.alert.is_open}
+    for some in pieces(keys):
+        live = t.incident.c.state != IncidentState.RESOLVED.value
+        ids.update(
+            (
+                await connection.execute(select(t.incident.c.id).where(t.incident.c.key.in_(some), live))
+            ).scalars()
+        )
+    return await read_cases(connection, ids)
+
+
+async def read_cases(connection: AsyncConnection, ids: Iterable[int]) -> list[Case]:
+    cases: dict[int, Case] = {}
+    for some in pieces(sorted(ids)):
+        for row in (await connection.execute(select(t.incident).where(t.incident.c.id.in_(some)))).mappings():
+            cases[row["id"]] = Case(incident_of(row), Labels(row["grouping"]))
+        members = select(t.incident_alert).where(t.incident_alert.c.incident_id.in_(some))
+        for row in (await connection.execute(members)).mappings():
+            cases[row["incident_id"]].members[row["fingerprint"]] = alert_of(row)
+        for number, receivers in (await _told(connection, some)).items():
+            cases[number].told = frozenset(receivers)
+    return list(cases.values())
+
+
+async def _told(connection: AsyncConnection, ids: Sequence[int]) -> Mapping[int, set[str]]:
+    query = (
+        select(t.outbox.c.incident_id, t.outbox.c.receiver)
+        .where(
+            t.outbox.c.incident_id.in_(ids),
+            t.outbox.c.event == Event.FIRING.value,
+            t.outbox.c.state.in_(("pending", "delivered")),
+        )
+        .distinct()
+    )
+    told = defaultdict(set)
+    for number, receiver in (await connection.execute(query)).tuples():
+        told[number].add(receiver)
+    return told
+
+
+async def write_cases(
+    connection: AsyncConnection, cases: Sequence[Case], dispatch: Dispatch, *, at: float
+) -> int:
+    """Write what changed: incidents, members, timeline, messages. Returns the number of messages."""
+    changed = [case for case in cases if case.is_new or case.touched or case.entries or case.news]
+    await _write_incidents(connection, changed)
+    ended: list[Row] = []
+    held: list[Row] = []
+    for case in changed:
+        for fingerprint in case.touched:
+            member = case.members[fingerprint]
+            (held if member.is_open else ended).append(member_row(case.incident.id, member))
+    await execute_many(connection, upsert(t.incident_alert), ended)  # an alert leaves one incident
+    await execute_many(connection, upsert(t.incident_alert), held)  # before it joins another
+    entries = [entry_row(case.incident.id, entry) for case in changed for entry in case.entries]
+    await execute_many(connection, insert(t.timeline), entries)
+    messages = [row for case in changed for row in _messages(case, dispatch, at)]
+    await execute_many(connection, insert(t.outbox), messages)
+    return len(messages)
+
+
+async def _write_incidents(connection: AsyncConnection, cases: Sequence[Case]) -> None:
+    known = [
+        incident_row(case.incident, case.grouping) | {"known_id": case.incident.id}
+        for case in cases
+        if not case.is_new
+    ]
+    await execute_many(connection, update(t.incident).where(t.incident.c.id == bindparam("known_id")), known)
+    for some in pieces([case for case in cases if case.is_new]):
+        rows = [incident_row(case.incident, case.grouping) for case in some]
+        statement = insert(t.incident).returning(t.incident.c.id, sort_by_parameter_order=True)
+        numbers = (await connection.execute(statement, rows)).scalars().all()
+        for case, number in zip(some, numbers, strict=True):
+            case.incident = replace(case.incident, id=number)
+
+
+def _messages(case: Case, dispatch: Dispatch, at: float) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for news in case.news:
+        news = replace(news, incident=replace(news.incident, id=case.incident.id), told=case.told)
+        messages = dispatch.messages(news)
+        if news.event is Event.FIRING:
+            case.told |= {message.receiver for message in messages}
+        rows += [
+            {
+                "key": uuid.uuid4().hex,
+                "incident_id": case.incident.id,
+                "receiver": message.receiver,
+                "event": message.event.value,
+                "payload": message.payload,
+                "created_at": at,
+                "state": "pending",
+                "attempts": 0,
+                "last_error": "",
+                "accepted": [],
+            }
+            for message in messages
+        ]
+    return rows
+
+
+async def write_alerts(connection: AsyncConnection, changes: Sequence[AlertChange]) -> None:
+    """Each alert as its last change left it; one that ended without having fired leaves nothing."""
+    latest = {change.alert.fingerprint: change.alert for change in changes}
+    kept = [alert_row(alert) for alert in latest.values() if _is_kept(alert)]
+    gone = [alert.fingerprint for alert in latest.values() if not _is_kept(alert)]
+    await execute_many(connection, upsert(t.alert), kept)
+    for some in pieces(gone):
+        await connection.execute(delete(t.alert).where(t.alert.c.fingerprint.in_(some)))
+
+
+def _is_kept(alert: Alert) -> bool:
+    return alert.state is not AlertState.INACTIVE or alert.fired_at is not None
+
+
+async def read_alerts(connection: AsyncConnection) -> list[Alert]:
+    """Every alert that is pending, firing or unknown."""
+    query = select(t.alert).where(t.alert.c.state != AlertState.INACTIVE.value)
+    return [alert_of(row) for row in (await connection.execute(query)).mappings()]
