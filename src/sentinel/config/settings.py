@@ -12,13 +12,11 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from sentinel.config.address import is_loopback, split_address, split_listen
 from sentinel.config.auth import Auth
 from sentinel.config.document import Document, Written, validated
+from sentinel.config.files import read_text
 from sentinel.config.notify import ReceiverSettings, RouteSettings
 from sentinel.config.store import StoreSettings
 from sentinel.config.toml import parse_toml
 from sentinel.config.types import Duration, LabelName, PositiveDuration, Zone
-from sentinel.model.problem import Problem, UnusableError
-
-MAX_FILE_BYTES = 16 * 1024 * 1024
 
 
 def _web_url(written: str) -> str:
@@ -194,27 +192,6 @@ class Settings(Written):
     route: RouteSettings | None = None
     receiver: tuple[ReceiverSettings, ...] = ()
     care: CareSettings = CareSettings()
-
-
-def read_text(path: Path) -> str:
-    """A file that people write.
-
-    Raises:
-        UnusableError: unreadable, too large, or not UTF-8.
-    """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise UnusableError([Problem(str(path), 0, 0, f"cannot be read: {error.strerror}")]) from None
-    if len(content) > MAX_FILE_BYTES:
-        raise UnusableError([Problem(str(path), 0, 0, f"larger than {MAX_FILE_BYTES} bytes")])
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        column = error.start - content.rfind(b"\n", 0, error.start)
-        raise UnusableError([Problem(str(path), line, column, "not UTF-8 text")]) from None
 
 
 def load_settings(path: Path) -> Settings:

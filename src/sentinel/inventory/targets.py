@@ -12,7 +12,8 @@ from sentinel.config.address import split_address
 from sentinel.config.auth import Auth
 from sentinel.config.document import Document, Written, validated
 from sentinel.config.document import Path as Where
-from sentinel.config.settings import CollectSettings, TargetSettings, read_text
+from sentinel.config.files import read_text
+from sentinel.config.settings import CollectSettings, TargetSettings
 from sentinel.config.toml import parse_toml
 from sentinel.model.labels import Labels
 from sentinel.model.problem import Problem, UnusableError, did_you_mean

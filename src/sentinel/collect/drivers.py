@@ -1,0 +1,74 @@
+"""All drivers together: from targets to watches that the poll loops can run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import Literal
+
+from prometheus_client import CollectorRegistry
+
+from sentinel.collect.collector import Driver
+from sentinel.collect.local.driver import LocalDriver
+from sentinel.collect.local.own import OwnDriver
+from sentinel.collect.modules import Modules
+from sentinel.collect.poll import Watch
+from sentinel.collect.snmp.driver import SnmpDriver
+from sentinel.collect.snmp.modules import SnmpModule
+from sentinel.collect.ssh.driver import SshDriver
+from sentinel.collect.ssh.modules import SshModule
+from sentinel.config.auth import Auth
+from sentinel.inventory.targets import Kind
+from sentinel.model.target import Target
+from sentinel.runtime.clock import Clock
+
+OWN = "sentinel"
+"""Target and module of the daemon's own figures, so that rules can judge them."""
+
+OWN_INTERVAL = 15.0
+
+
+class Drivers:
+    """Owns the drivers for as long as the daemon runs; a reload changes what they know, not the drivers."""
+
+    def __init__(self, clock: Clock, registry: CollectorRegistry, *, ssh_connects: int = 20) -> None:
+        self._snmp_modules: dict[str, SnmpModule] = {}
+        self._ssh_modules: dict[str, SshModule] = {}
+        self._auths: dict[str, Auth] = {}
+        self._drivers: dict[Kind | Literal["own"], Driver] = {
+            "local": LocalDriver(clock=clock, registry=registry),
+            "own": OwnDriver(registry),
+            "snmp": SnmpDriver(self._snmp_modules, self._auths, clock=clock, registry=registry),
+            "ssh": SshDriver(
+                self._ssh_modules, self._auths, clock=clock, registry=registry, max_connects=ssh_connects
+            ),
+        }
+
+    def adopt(self, modules: Modules, auths: Mapping[str, Auth]) -> None:
+        """Collectors opened from now on read with these; those that are open go on as they are."""
+        for kept, new in (
+            (self._snmp_modules, modules.snmp),
+            (self._ssh_modules, modules.ssh),
+            (self._auths, auths),
+        ):
+            kept.clear()  # type: ignore[attr-defined]
+            kept.update(new)  # type: ignore[attr-defined]
+
+    def watches(
+        self, targets: Iterable[Target], modules: Modules, auths: Mapping[str, Auth]
+    ) -> Iterator[Watch]:
+        """What to poll: every module of every target, and the daemon itself."""
+        kinds = modules.kinds
+        for target in targets:
+            proof = tuple(auths[name] for name in target.auths)
+            for module in target.modules:
+                kind = kinds[module]
+                recipe = (kind, modules.snmp.get(module) or modules.ssh.get(module), proof)
+                open_ = partial(self._drivers[kind].open, target, module)
+                yield Watch(target.source(module), target, recipe, open_)
+        own = Target(OWN, "localhost", modules=(OWN,), interval=OWN_INTERVAL)
+        yield Watch(own.source(OWN), own, OWN, partial(self._drivers["own"].open, own, OWN))
+
+    async def close(self) -> None:
+        for driver in self._drivers.values():
+            await driver.close()
