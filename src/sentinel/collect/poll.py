@@ -178,26 +178,10 @@ class PollLoops:
         return tick + (missed + 1) * source.interval
 
     async def _poll_once(self, watch: Watch, collector: Collector, tick: float) -> Batch:
-        source, timeout = watch.source, watch.target.timeout
         async with self._slots:
-            started, at = self._clock.monotonic(), self._clock.now()
-            self._metrics.lateness.observe(max(started - tick, 0.0))
-            self._metrics.running.inc()
-            try:
-                async with asyncio.timeout(timeout):
-                    reading = await collector.poll(at=at, timeout=timeout)
-                return Batch(source, at, reading, up=True, duration=self._clock.monotonic() - started)
-            except TimeoutError:
-                reason, detail = "timeout", f"no answer within {timeout:g} s"
-            except PollError as error:
-                reason, detail = error.reason, error.text
-            except Exception as error:  # a bug in one collector must not blind the daemon
-                log.exception("poll bug", extra={"facts": {"source": source.name}})
-                reason, detail = "bug", f"{type(error).__name__} in the collector; see the log"
-            finally:
-                self._metrics.running.dec()
-            spent = self._clock.monotonic() - started
-            return Batch.down(source, at=at, duration=spent, reason=reason, detail=detail)
+            self._metrics.lateness.observe(max(self._clock.monotonic() - tick, 0.0))
+            with self._metrics.running.track_inprogress():
+                return await poll_with(collector, watch, self._clock)
 
     def _note(self, watch: Watch, batch: Batch) -> None:
         source, before = batch.source, self._status[watch.source]
@@ -232,3 +216,31 @@ class PollLoops:
             batches, self._finished = self._finished, []
             if batches:
                 self._sink.append(batches)
+
+
+async def poll_once(watch: Watch, clock: Clock) -> Batch:
+    """One poll with a collector of its own."""
+    collector = watch.open()
+    try:
+        return await poll_with(collector, watch, clock)
+    finally:
+        await collector.close()
+
+
+async def poll_with(collector: Collector, watch: Watch, clock: Clock) -> Batch:
+    """One poll on its deadline; whatever goes wrong comes back as a batch that says so."""
+    source, timeout = watch.source, watch.target.timeout
+    started, at = clock.monotonic(), clock.now()
+    try:
+        async with asyncio.timeout(timeout):
+            reading = await collector.poll(at=at, timeout=timeout)
+        return Batch(source, at, reading, up=True, duration=clock.monotonic() - started)
+    except TimeoutError:
+        reason, detail = "timeout", f"no answer within {timeout:g} s"
+    except PollError as error:
+        reason, detail = error.reason, error.text
+    except Exception as error:  # a bug in one collector must not blind the daemon
+        log.exception("poll bug", extra={"facts": {"source": source.name}})
+        reason, detail = "bug", f"{type(error).__name__} in the collector; see the log"
+    spent = clock.monotonic() - started
+    return Batch.down(source, at=at, duration=spent, reason=reason, detail=detail)

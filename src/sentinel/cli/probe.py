@@ -1,0 +1,96 @@
+"""`sentinel probe`: one poll, printed as Prometheus would see it; needs no daemon."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sentinel.cli.config import ConfigPath, fail, problems_told
+from sentinel.config.address import split_address
+from sentinel.model.problem import did_you_mean
+from sentinel.model.target import Target
+
+if TYPE_CHECKING:
+    from sentinel.model.batch import Batch
+    from sentinel.reload import Configuration
+
+
+def probe(
+    target: Annotated[str, typer.Argument(help="Name of a target, or any name together with --address.")],
+    config: ConfigPath,
+    module: Annotated[str, typer.Option(help="Only this module; else all of the target's.")] = "",
+    auth: Annotated[str, typer.Option(help="An [auth.NAME] in place of the target's.")] = "",
+    address: Annotated[str, typer.Option(help="HOST or HOST:PORT in place of the target's.")] = "",
+) -> None:
+    """Poll a target once and print what it gives."""
+    from sentinel.promql import Engine
+    from sentinel.reload import build
+    from sentinel.series.head import Head
+
+    with problems_told():
+        found = build(config, Engine(Head()))
+    wanted = _target(found, target, module=module, auth=auth, address=address)
+    batches = asyncio.run(_poll(found, wanted))
+    _print(batches)
+    if not all(batch.up for batch in batches):
+        raise typer.Exit(1)
+
+
+def _target(found: Configuration, name: str, *, module: str, auth: str, address: str) -> Target:
+    """The target as the configuration has it, with what the command line says instead."""
+    known = {target.name: target for target in found.targets}
+    if name not in known and not address:
+        fail(f"no target '{name}' in {found.path}{did_you_mean(name, known)}; or give its --address", 2)
+    target = known.get(name) or Target(name, "")
+    if auth and auth not in found.settings.auth:
+        fail(f"unknown auth '{auth}'{did_you_mean(auth, found.settings.auth)}", 2)
+    if module and module not in found.modules.kinds:
+        fail(f"unknown module '{module}'{did_you_mean(module, found.modules.kinds)}", 2)
+    if address:
+        try:
+            host, port = split_address(address)
+        except ValueError as error:
+            fail(str(error), 2)
+        target = replace(target, host=host, port=port)
+    if module:
+        target = replace(target, modules=(module,))
+    if auth:
+        target = replace(target, auths=(auth,))
+    if not target.modules:
+        fail("which module? give one with --module", 2)
+    return target
+
+
+async def _poll(found: Configuration, target: Target) -> list[Batch]:
+    from prometheus_client import CollectorRegistry
+
+    from sentinel.collect.drivers import OWN, Drivers
+    from sentinel.collect.poll import poll_once
+    from sentinel.runtime.clock import SystemClock
+
+    clock = SystemClock()
+    drivers = Drivers(clock, CollectorRegistry())
+    drivers.adopt(found.modules, found.settings.auth)
+    try:
+        watches = drivers.watches([target], found.modules, found.settings.auth)
+        return [await poll_once(watch, clock) for watch in watches if watch.source.module != OWN]
+    finally:
+        await drivers.close()
+
+
+def _print(batches: list[Batch]) -> None:
+    from sentinel.series.exposition import render
+    from sentinel.series.head import Head
+
+    head = Head()
+    head.append(batches)
+    for batch in batches:
+        if not batch.up:
+            typer.echo(f"sentinel: {batch.source.name}: {batch.reason}: {batch.detail}", err=True)
+        elif batch.reading.reasons:
+            reasons = ", ".join(batch.reading.reasons)
+            typer.echo(f"sentinel: {batch.source.name}: only in part ({reasons})", err=True)
+    typer.echo(render(head, max(batch.at for batch in batches)).decode(), nl=False)
