@@ -64,7 +64,6 @@ incident = Table(
         sqlite_where=text("state <> 'resolved'"),
         postgresql_where=text("state <> 'resolved'"),
     ),
-    sqlite_autoincrement=True,  # a number once told to people is never used again
 )
 
 incident_alert = Table(

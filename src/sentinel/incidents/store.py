@@ -21,6 +21,8 @@ from sentinel.model.alert import Alert, AlertChange, AlertState
 from sentinel.model.incident import IncidentState
 from sentinel.model.labels import Labels
 
+_LAST_NUMBER = "last_incident"
+
 
 async def load_cases(
     connection: AsyncConnection, changes: Sequence[AlertChange], correlate: Correlate
@@ -99,12 +101,22 @@ async def _write_incidents(connection: AsyncConnection, cases: Sequence[Case]) -
         if not case.is_new
     ]
     await execute_many(connection, update(t.incident).where(t.incident.c.id == bindparam("known_id")), known)
-    for some in pieces([case for case in cases if case.is_new]):
-        rows = [incident_row(case.incident, case.grouping) for case in some]
-        statement = insert(t.incident).returning(t.incident.c.id, sort_by_parameter_order=True)
-        numbers = (await connection.execute(statement, rows)).scalars().all()
-        for case, number in zip(some, numbers, strict=True):
-            case.incident = replace(case.incident, id=number)
+    new = [case for case in cases if case.is_new]
+    if not new:
+        return
+    first = await _numbers(connection, len(new))
+    for number, case in enumerate(new, first):
+        case.incident = replace(case.incident, id=number)
+    rows = [incident_row(case.incident, case.grouping) | {"id": case.incident.id} for case in new]
+    await execute_many(connection, insert(t.incident), rows)
+
+
+async def _numbers(connection: AsyncConnection, count: int) -> int:
+    """The first of so many new incident numbers; a number once told to people is never used again."""
+    query = select(t.meta.c.value).where(t.meta.c.name == _LAST_NUMBER)
+    last = int((await connection.execute(query)).scalar() or 0)
+    await connection.execute(upsert(t.meta), [{"name": _LAST_NUMBER, "value": str(last + count)}])
+    return last + 1
 
 
 def _messages(case: Case, dispatch: Dispatch, at: float) -> list[dict[str, Any]]:

@@ -60,7 +60,6 @@ def _incidents() -> None:
         _at("resolved_at"),
         _text("resolved_by"),
         sa.PrimaryKeyConstraint("id", name="pk_incident"),
-        sqlite_autoincrement=True,
     )
     op.create_index("ix_incident_state", "incident", ["state", "id"])
     op.create_index(
