@@ -1,0 +1,93 @@
+"""The HTTP application: routes, and in front of them the guard."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CollectorRegistry
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+import sentinel
+from sentinel.incidents.incidents import NoSuchIncidentError, NotPossibleError
+from sentinel.web.assets import Assets
+from sentinel.web.guard import Guard
+from sentinel.web.live import Live
+from sentinel.web.machines import machine_router
+from sentinel.web.own import own_router
+from sentinel.web.pages import Pages, page_router
+from sentinel.web.prometheus import ApiError, answer_error, failure, prometheus_router
+from sentinel.web.rendering import Rendering
+from sentinel.web.seams import Faces
+
+OWN_API = "/api/sentinel/"
+PROMETHEUS_API = "/api/v1/"
+
+
+def create_app(faces: Faces, registry: CollectorRegistry) -> FastAPI:
+    """The application; `app.state.live` has to run beside it (`serve` does that)."""
+    assets = Assets()
+    rendering = Rendering(faces.site, assets)
+    live = Live(faces, rendering, registry)
+    pages = Pages(faces, rendering)
+    app = FastAPI(
+        title="Sentinel",
+        version=sentinel.__version__,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=[Middleware(Guard, site=faces.site, tokens=faces.tokens)],
+        responses={422: {"description": "The request cannot be read"}},
+    )
+    app.state.live = live
+    app.include_router(machine_router(faces))
+    app.include_router(own_router(faces, live))
+    app.include_router(prometheus_router(faces))
+    app.include_router(page_router(faces, pages, live, assets))
+    _add_error_answers(app, pages)
+    return app
+
+
+def _add_error_answers(app: FastAPI, pages: Pages) -> None:
+    """Each face has its own way of saying no; none says more than the reader needs."""
+
+    def refused(request: Request, status: int, text: str) -> Response:
+        path = request.url.path
+        if path.startswith(PROMETHEUS_API):
+            kind = {404: "not_found", 500: "internal"}.get(status, "bad_data")
+            return failure(kind, text)
+        if path.startswith("/api/"):
+            return JSONResponse({"error": text}, status)
+        if status == 404 and request.method == "GET":
+            return pages.missing(request)
+        return PlainTextResponse(text + "\n", status)
+
+    async def no_incident(request: Request, error: Exception) -> Response:
+        return refused(request, 404, str(error))
+
+    async def not_possible(request: Request, error: Exception) -> Response:
+        return refused(request, 409, str(error))
+
+    async def unreadable(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        found = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
+        is_page = not request.url.path.startswith("/api/")
+        return refused(request, 404 if is_page else 422, "; ".join(found))
+
+    async def http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        answer = refused(request, error.status_code, str(error.detail))
+        answer.headers.update(error.headers or {})
+        return answer
+
+    async def bug(request: Request, error: Exception) -> Response:
+        return refused(request, 500, "internal error; the daemon's log says more")
+
+    app.add_exception_handler(ApiError, answer_error)
+    app.add_exception_handler(NoSuchIncidentError, no_incident)
+    app.add_exception_handler(NotPossibleError, not_possible)
+    app.add_exception_handler(RequestValidationError, unreadable)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(Exception, bug)

@@ -1,0 +1,233 @@
+"""Sentinel's own API, /api/sentinel/v1: targets, alerts, incidents."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from sentinel.collect.poll import PollStatus
+from sentinel.model.alert import Alert, AlertState
+from sentinel.model.incident import Entry, Grade, Incident, IncidentState
+from sentinel.web.formats import format_number
+from sentinel.web.guard import actor_of
+from sentinel.web.live import Live
+from sentinel.web.seams import Faces
+
+MAX_NOTE = 2000
+MAX_LISTED = 1000
+
+
+class Shown(BaseModel):
+    """Instants are Unix seconds, durations seconds."""
+
+
+class PollShown(Shown):
+    module: str
+    state: Literal["up", "down", "waiting"]
+    at: float | None = Field(description="Start of the last poll")
+    since: float | None = Field(description="Since when it has been up or down")
+    duration: float
+    samples: int
+    interval: float
+    reason: str
+    detail: str
+
+
+class TargetShown(Shown):
+    name: str
+    host: str
+    port: int | None
+    labels: Mapping[str, str]
+    owner: str
+    team: str
+    criticality: int
+    parents: tuple[str, ...]
+    origin: str = Field(description="File and line where it is declared")
+    polls: list[PollShown]
+
+
+class AlertShown(Shown):
+    fingerprint: str
+    name: str
+    state: AlertState
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    value: float | Literal["NaN", "+Inf", "-Inf"]
+    active_at: float
+    fired_at: float | None
+    resolved_at: float | None
+    group: str
+
+
+class IncidentShown(Shown):
+    id: int
+    state: IncidentState
+    grade: Grade
+    title: str
+    target: str
+    opened_at: float
+    acknowledged_at: float | None
+    acknowledged_by: str
+    resolved_at: float | None
+    resolved_by: str = Field(description="Empty where its alerts cleared by themselves")
+
+
+class EntryShown(Shown):
+    at: float
+    kind: str
+    actor: str
+    text: str
+
+
+class StoryShown(Shown):
+    incident: IncidentShown
+    alerts: list[AlertShown]
+    timeline: list[EntryShown]
+
+
+class Refused(Shown):
+    error: str
+
+
+class Word(BaseModel):
+    """What a person says with an act."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str = Field(default="", max_length=MAX_NOTE)
+
+
+class Note(Word):
+    text: str = Field(min_length=1, max_length=MAX_NOTE)
+
+
+_READ: dict[int | str, dict[str, Any]] = {404: {"model": Refused}}
+_WRITE = _READ | {401: {"description": "No valid token"}, 409: {"model": Refused}, 422: {"model": Refused}}
+
+
+def own_router(faces: Faces, live: Live) -> APIRouter:
+    """Routes under /api/sentinel/v1. Writing is guarded by the token check in front of all routes."""
+    router = APIRouter(prefix="/api/sentinel/v1")
+
+    @router.get("/targets", operation_id="listTargets")
+    async def targets() -> list[TargetShown]:
+        return _targets(faces)
+
+    @router.get("/alerts", operation_id="listAlerts")
+    async def alerts(state: Annotated[list[AlertState] | None, Query()] = None) -> list[AlertShown]:
+        return [_alert(alert) for alert in faces.alerts.active() if not state or alert.state in state]
+
+    @router.get("/incidents", operation_id="listIncidents")
+    async def incidents(
+        state: Annotated[list[IncidentState] | None, Query()] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_LISTED)] = 200,
+    ) -> list[IncidentShown]:
+        wanted = state or [IncidentState.OPEN, IncidentState.ACKNOWLEDGED]
+        return [_incident(incident) for incident in await faces.incidents.list(wanted, limit=limit)]
+
+    @router.get("/incidents/{number}", operation_id="showIncident", responses=_READ)
+    async def incident(number: int) -> StoryShown:
+        story = await faces.incidents.show(number)
+        return StoryShown(
+            incident=_incident(story.incident),
+            alerts=[_alert(alert) for alert in story.alerts],
+            timeline=[_entry(entry) for entry in story.entries],
+        )
+
+    def told(changed: Incident) -> IncidentShown:
+        live.poke()
+        return _incident(changed)
+
+    @router.post("/incidents/{number}/acknowledge", operation_id="acknowledgeIncident", responses=_WRITE)
+    async def acknowledge(request: Request, number: int, word: Word | None = None) -> IncidentShown:
+        text = word.text if word else ""
+        return told(await faces.incidents.acknowledge(number, actor_of(request), text))
+
+    @router.post("/incidents/{number}/resolve", operation_id="resolveIncident", responses=_WRITE)
+    async def resolve(request: Request, number: int, word: Word | None = None) -> IncidentShown:
+        text = word.text if word else ""
+        return told(await faces.incidents.resolve(number, actor_of(request), text))
+
+    @router.post("/incidents/{number}/note", operation_id="noteIncident", responses=_WRITE)
+    async def note(request: Request, number: int, word: Note) -> IncidentShown:
+        return told(await faces.incidents.note(number, actor_of(request), word.text))
+
+    return router
+
+
+def _targets(faces: Faces) -> list[TargetShown]:
+    shown: dict[str, TargetShown] = {}
+    for status in faces.fleet.status():
+        target = status.target
+        if target.name not in shown:
+            shown[target.name] = TargetShown(
+                name=target.name,
+                host=target.host,
+                port=target.port,
+                labels=dict(target.labels),
+                owner=target.owner,
+                team=target.team,
+                criticality=target.criticality,
+                parents=target.parents,
+                origin=target.origin,
+                polls=[],
+            )
+        shown[target.name].polls.append(_poll(status))
+    return list(shown.values())
+
+
+def _poll(status: PollStatus) -> PollShown:
+    return PollShown(
+        module=status.source.module,
+        state="waiting" if status.up is None else "up" if status.up else "down",
+        at=status.at,
+        since=status.since,
+        duration=status.duration,
+        samples=status.samples,
+        interval=status.source.interval,
+        reason=status.reason,
+        detail=status.detail,
+    )
+
+
+def _alert(alert: Alert) -> AlertShown:
+    return AlertShown(
+        fingerprint=alert.fingerprint,
+        name=alert.name,
+        state=alert.state,
+        labels=dict(alert.labels),
+        annotations=dict(alert.annotations),
+        value=_number(alert.value),
+        active_at=alert.active_at,
+        fired_at=alert.fired_at,
+        resolved_at=alert.resolved_at,
+        group=alert.group,
+    )
+
+
+def _number(value: float) -> Any:
+    """JSON has no NaN and no infinity: they go as text."""
+    return value if math.isfinite(value) else format_number(value)
+
+
+def _incident(incident: Incident) -> IncidentShown:
+    return IncidentShown(
+        id=incident.id,
+        state=incident.state,
+        grade=incident.grade,
+        title=incident.title,
+        target=incident.target,
+        opened_at=incident.opened_at,
+        acknowledged_at=incident.acknowledged_at,
+        acknowledged_by=incident.acknowledged_by,
+        resolved_at=incident.resolved_at,
+        resolved_by=incident.resolved_by,
+    )
+
+
+def _entry(entry: Entry) -> EntryShown:
+    return EntryShown(at=entry.at, kind=entry.kind.value, actor=entry.actor, text=entry.text)

@@ -1,0 +1,205 @@
+"""What the web asks of the rooms below it: small protocols, wired by the daemon into one `Faces`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+from zoneinfo import ZoneInfo
+
+from sentinel.collect.poll import PollStatus
+from sentinel.incidents.incidents import IncidentRecord
+from sentinel.model.alert import Alert
+from sentinel.model.incident import Grade, Incident, IncidentState
+from sentinel.model.labels import EMPTY, Labels
+from sentinel.model.problem import Problem
+from sentinel.promql.value import Value
+from sentinel.runtime.clock import Clock, SystemClock
+
+Scope = Literal["self", "fleet"]
+RuleHealth = Literal["ok", "err", "unknown"]
+
+
+class Expression(Protocol):
+    """A compiled PromQL expression."""
+
+    def instant(self, at: float, /) -> Value:
+        """Its value at that moment; reads memory only and returns within milliseconds.
+
+        Raises:
+            EvaluationError: it gives no result on the samples there are, or would cost too much.
+        """
+        ...
+
+
+class Expressions(Protocol):
+    """PromQL over the recent samples."""
+
+    def compile(self, text: str, /) -> Expression:
+        """Raises: ExpressionError: not an expression, or one that is not supported."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RuleStatus:
+    """One rule as it stands; instants are Unix seconds, durations seconds."""
+
+    name: str
+    expression: str
+    kind: Literal["alerting", "recording"] = "alerting"
+    hold: float = 0.0
+    """`for` of an alerting rule."""
+    keep: float = 0.0
+    """`keep_firing_for` of an alerting rule."""
+    labels: Labels = EMPTY
+    annotations: Labels = EMPTY
+    health: RuleHealth = "unknown"
+    """unknown: not evaluated yet."""
+    error: str = ""
+    evaluated_at: float | None = None
+    duration: float = 0.0
+    alerts: Sequence[Alert] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStatus:
+    """One rule group as it stands."""
+
+    name: str
+    file: str
+    interval: float
+    rules: Sequence[RuleStatus]
+    limit: int = 0
+    evaluated_at: float | None = None
+    duration: float = 0.0
+
+
+class Alerts(Protocol):
+    """Alerts and the rules they come from."""
+
+    def active(self) -> Sequence[Alert]:
+        """Pending, firing and unknown alerts."""
+        ...
+
+    def groups(self) -> Sequence[GroupStatus]: ...
+
+
+class IncidentList(Protocol):
+    """Incidents as people read them."""
+
+    async def list(self, states: Iterable[IncidentState], *, limit: int) -> Sequence[Incident]:
+        """Those in one of the states, newest first."""
+        ...
+
+    async def show(self, number: int, /) -> IncidentRecord:
+        """Raises: NoSuchIncidentError."""
+        ...
+
+
+class IncidentActs(Protocol):
+    """What people do with incidents.
+
+    Each raises NoSuchIncidentError, or NotPossibleError where the incident's state forbids it.
+    """
+
+    async def acknowledge(self, number: int, actor: str, note: str, /) -> Incident: ...
+
+    async def resolve(self, number: int, actor: str, note: str, /) -> Incident: ...
+
+    async def note(self, number: int, actor: str, text: str, /) -> Incident: ...
+
+
+class Incidents(IncidentList, IncidentActs, Protocol):
+    """Both sides of incidents."""
+
+
+class Fleet(Protocol):
+    """What is polled."""
+
+    def status(self) -> Sequence[PollStatus]: ...
+
+
+class Exposition(Protocol):
+    """The text of /metrics."""
+
+    def render(self, scope: Scope, matchers: Sequence[str], /) -> bytes:
+        """Series of the daemon itself or of the fleet in the text format 0.0.4.
+
+        Raises:
+            ExpressionError: a matcher is not a series selector, or is not supported.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """How the daemon itself does."""
+
+    started_at: float
+    rules_at: float | None = None
+    """Unix seconds of the last rule tick; None before the first."""
+    polls_per_second: float = 0.0
+    """Mean over the last minute."""
+    outbox_waiting: int = 0
+    """Messages that still have to reach somebody."""
+    outbox_dead: int = 0
+    """Messages given up."""
+
+
+class Health(Protocol):
+    """Whether the daemon works."""
+
+    def sick(self) -> Sequence[str]:
+        """Why it should be restarted; empty when healthy."""
+        ...
+
+    def unready(self) -> Sequence[str]:
+        """Why it cannot do its work now; empty when ready."""
+        ...
+
+    def vitals(self) -> Vitals: ...
+
+
+class Tokens(Protocol):
+    """API tokens."""
+
+    async def verify(self, text: str, /) -> str | None:
+        """Name of the valid operator token with that text."""
+        ...
+
+
+Reload = Callable[[], Awaitable[Sequence[Problem]]]
+"""Read the whole configuration again. Empty: it is in force; otherwise nothing has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where the pages are served and how they speak."""
+
+    listen: str = "127.0.0.1"
+    """The address listened on."""
+    external_url: str = "http://127.0.0.1:9788"
+    allowed_hosts: tuple[str, ...] = ()
+    """Further host names under which browsers may address the pages."""
+    language: str = "en"
+    timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """Everything the web needs from the daemon."""
+
+    expressions: Expressions
+    alerts: Alerts
+    incidents: Incidents
+    fleet: Fleet
+    exposition: Exposition
+    health: Health
+    tokens: Tokens
+    reload: Reload
+    site: Site = field(default_factory=Site)
+    clock: Clock = field(default_factory=SystemClock)
+
+
+GRADES = tuple(Grade)
+"""Gravest first."""
