@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ class SeriesSet:
     """Label sets of a result. Compared by identity: the same object comes back for as long as the series
     under the expression stay the same, so consumers keep arrays aligned with it."""
 
-    labels: tuple[Labels, ...]
+    labels: Sequence[Labels]
 
     def __len__(self) -> int:
         return len(self.labels)

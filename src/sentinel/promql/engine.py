@@ -1,0 +1,158 @@
+"""The engine: compiles expressions and evaluates them over the head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sentinel.model.batch import Floats
+from sentinel.model.labels import METRIC_NAME, Labels
+from sentinel.promql.build import Builder, names_of
+from sentinel.promql.errors import EvaluationError, LimitError
+from sentinel.promql.frame import SAME_LABELS, Budget, Context, Frame, Limits, Node, Outcome
+from sentinel.promql.selectors import Selector, stacked, vector_of
+from sentinel.promql.source import parse
+from sentinel.promql.value import SeriesSet, Value, Vector
+from sentinel.runtime.clock import SystemClock
+from sentinel.series.head import LOOKBACK, Head
+from sentinel.series.pool import milliseconds
+from sentinel.series.table import LabelTable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """One series of a range query."""
+
+    labels: Labels
+    times: Floats
+    """Unix seconds."""
+    values: Floats
+
+
+class Expression:
+    """A compiled expression; keeps its plan between evaluations."""
+
+    def __init__(self, engine: Engine, text: str, node: Node, selectors: list[Selector]) -> None:
+        self.text = text
+        self._engine = engine
+        self._node = node
+        self._selectors = selectors
+        self._series: tuple[LabelTable, SeriesSet] | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Metric names that it reads; for a selector without an exact name, those that it matches now."""
+        names = set(names_of(self._selectors))
+        for selector in self._selectors:
+            names.update(self._engine.head.names(selector.matchers))
+        return frozenset(names)
+
+    def instant(self, at: float) -> Value:
+        """
+        Args:
+            at: Unix seconds.
+        Raises:
+            EvaluationError: no result on the samples present, or over the limits.
+        """
+        at = float(at)
+        with np.errstate(all="ignore"):
+            outcome = self._evaluate(self._engine.context(at, at, at))
+            if not isinstance(outcome, Frame):
+                return outcome
+            return self._vector(outcome)
+
+    def range(self, start: float, end: float, step: float) -> list[Track]:
+        """Evaluate at start, start + step, … up to end; all in seconds.
+
+        Raises:
+            EvaluationError: no result on the samples present, or over the limits.
+        """
+        if step <= 0:
+            raise EvaluationError("zero or negative query resolution step widths are not accepted")
+        steps = int((end - start) / step + 1e-9) + 1 if end >= start else 0
+        limit = self._engine.limits.steps
+        if steps > limit:
+            raise LimitError(f"exceeded maximum resolution of {limit:,} points per timeseries")
+        with np.errstate(all="ignore"):
+            return self._tracks(start, end, [milliseconds(start + k * step) for k in range(steps)])
+
+    def _tracks(self, start: float, end: float, instants: list[float]) -> list[Track]:
+        base = self._engine.context(start, start, end)
+        frames = []
+        for at in instants:
+            frame = vector_of(_Guarded(self._evaluate), base.moved(at))
+            base.budget.charge(len(frame))
+            frames.append(frame)
+        table, values, present = stacked(base, frames)
+        times = np.array(instants)
+        tracks = []
+        for row in np.flatnonzero(present.any(axis=0)).tolist():
+            held = present[:, row]
+            tracks.append(Track(table[row], times[held], values[held, row]))
+        if len({track.labels for track in tracks}) < len(tracks):
+            raise EvaluationError(SAME_LABELS)
+        return tracks
+
+    def _evaluate(self, context: Context) -> Outcome:
+        try:
+            return self._node.evaluate(context)
+        except ValueError as error:
+            # A pattern that met a label value it may not be tried on.
+            raise EvaluationError(str(error)) from error
+
+    def _vector(self, frame: Frame) -> Vector:
+        if self._series is None or self._series[0] is not frame.table:
+            self._series = (frame.table, SeriesSet(frame.table))
+        rows = frame.order if frame.order is not None else np.flatnonzero(frame.present)
+        return Vector(self._series[1], rows, frame.values[rows])
+
+
+class _Guarded:
+    """A node out of an evaluation function."""
+
+    def __init__(self, evaluate: Callable[[Context], Outcome]) -> None:
+        self.evaluate = evaluate
+
+
+class Engine:
+    """PromQL over one head."""
+
+    def __init__(
+        self,
+        head: Head,
+        *,
+        limits: Limits | None = None,
+        lookback: float = LOOKBACK,
+        step: float = 60.0,
+        monotonic: Callable[[], float] | None = None,
+    ) -> None:
+        """
+        Args:
+            step: of subqueries that name none, in seconds (Prometheus: the global evaluation interval).
+            monotonic: seconds on the monotonic clock, for the time limit.
+        """
+        self.head = head
+        self.limits = limits or Limits()
+        self.lookback = lookback
+        self.step = step
+        self._monotonic = monotonic or SystemClock().monotonic
+
+    def compile(self, text: str) -> Expression:
+        """
+        Raises:
+            ExpressionError: wrong, or not supported; nothing is ever evaluated differently from Prometheus instead.
+        """
+        parsed = parse(text)
+        builder = Builder(parsed, self.limits, self.head.retention)
+        node = builder.build()
+        return Expression(self, text, node, builder.selectors)
+
+    def context(self, at: float, start: float, end: float) -> Context:
+        return Context(
+            self.head, at, start, end, Budget(self.limits, self._monotonic), self.lookback, self.step
+        )
+
+
+__all__ = ["METRIC_NAME", "Engine", "Expression", "Track"]

@@ -1,0 +1,170 @@
+"""What passes between the nodes of a plan: dense arrays over a fixed table of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sentinel.model.batch import Floats
+from sentinel.model.labels import METRIC_NAME
+from sentinel.promql.errors import EvaluationError, LimitError
+from sentinel.series.head import Head
+from sentinel.series.table import LabelTable, identify
+
+Mask = NDArray[np.bool_]
+Index = NDArray[np.intp]
+Result = TypeVar("Result")
+
+SAME_LABELS: Final = "vector cannot contain metrics with the same labelset"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one query may cost."""
+
+    samples: int = 50_000_000
+    """Samples looked at in one evaluation, all steps of a range query together."""
+    seconds: float = 10.0
+    steps: int = 11_000
+    pairs: int = 5_000_000
+    """Combinations that vector matching may have to look through."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """What is left of the limits of one query."""
+
+    limits: Limits
+    monotonic: Callable[[], float]
+    spent: int = 0
+    deadline: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.deadline = self.monotonic() + self.limits.seconds
+
+    def charge(self, samples: int) -> None:
+        """
+        Raises:
+            LimitError: too many samples, or too much time has passed.
+        """
+        self.spent += samples
+        if self.spent > self.limits.samples:
+            raise LimitError(f"the query looks at more than {self.limits.samples} samples")
+        if self.monotonic() > self.deadline:
+            raise LimitError(f"the query takes longer than {self.limits.seconds:g} s")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One evaluation at one instant; all times are Unix seconds."""
+
+    head: Head
+    at: float
+    start: float
+    """What `@ start()` means: the first instant of a range query."""
+    end: float
+    budget: Budget
+    lookback: float
+    step: float
+    """Step of subqueries that name none, in seconds."""
+
+    def moved(self, at: float) -> Context:
+        return Context(self.head, at, self.start, self.end, self.budget, self.lookback, self.step)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """An instant vector over all label sets that could be in it.
+
+    A value means something where `present`.
+    """
+
+    table: LabelTable
+    values: Floats
+    present: Mask
+    order: Index | None = None
+    """Rows in result order, where a function sorts; otherwise by row."""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+Outcome = Frame | float | str
+
+
+class Node(Protocol):
+    """A part of a compiled expression."""
+
+    def evaluate(self, context: Context) -> Outcome: ...
+
+
+class Memo(Generic[Result]):
+    """The last result of a function of tables, kept while the tables stay the same objects."""
+
+    __slots__ = ("_keys", "_make", "_result")
+
+    def __init__(self, make: Callable[..., Result]) -> None:
+        self._make = make
+        self._keys: tuple[Any, ...] | None = None
+        self._result: Result
+
+    def __call__(self, *keys: Any) -> Result:
+        held = self._keys
+        if held is None or len(held) != len(keys) or any(a is not b for a, b in zip(held, keys, strict=True)):
+            self._result = self._make(*keys)
+            self._keys = keys
+        return self._result
+
+
+class Nameless:
+    """Tables without the metric name, and the check that this leaves no two series with the same labels."""
+
+    __slots__ = ("_duplicates", "_table")
+
+    def __init__(self) -> None:
+        self._table: Memo[LabelTable] = Memo(lambda table: table.without((METRIC_NAME,)))
+        self._duplicates: Memo[Index | None] = Memo(duplicates)
+
+    def __call__(self, table: LabelTable) -> LabelTable:
+        return self._table(table)
+
+    def checked(self, frame: Frame) -> Frame:
+        """
+        Raises:
+            EvaluationError: two present rows have the same labels.
+        """
+        check_unique(self._duplicates(frame.table), frame.present)
+        return frame
+
+
+def duplicates(table: LabelTable) -> Index | None:
+    """Ids of equal rows if there are any."""
+    return None if table.is_unique else identify(table.codes)[0]
+
+
+def check_unique(ids: Index | None, present: Mask) -> None:
+    """
+    Raises:
+        EvaluationError: an id occurs twice among the rows present.
+    """
+    if ids is not None and np.bincount(ids[present]).max(initial=0) > 1:
+        raise EvaluationError(SAME_LABELS)
+
+
+def vector(outcome: Outcome) -> Frame:
+    assert isinstance(outcome, Frame)
+    return outcome
+
+
+def scalar(outcome: Outcome) -> float:
+    assert isinstance(outcome, float)
+    return outcome
+
+
+def text(outcome: Outcome) -> str:
+    assert isinstance(outcome, str)
+    return outcome

@@ -1,0 +1,219 @@
+"""Functions over all samples of a window: avg_over_time, deriv, quantile_over_time, …"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+
+from sentinel.model.batch import Floats
+from sentinel.promql.frame import Context, Frame, Mask, Nameless, Node, scalar
+from sentinel.promql.rates import joined
+from sentinel.promql.selectors import Range, Span
+from sentinel.promql.sums import column_sums, quantiles
+from sentinel.series.selection import Samples
+
+Parameters = Sequence[float]
+Reduction = Callable[[Samples, Span, Parameters], Floats]
+
+
+class OverTime:
+    """One number for each series with at least `least` samples in the window."""
+
+    def __init__(
+        self, reduction: Reduction, source: Range, parameters: Sequence[Node], *, least: int, keeps_name: bool
+    ) -> None:
+        self.reduction = reduction
+        self.source = source
+        self.parameters = parameters
+        self.least = least
+        self.keeps_name = keeps_name
+        self._nameless = Nameless()
+
+    def evaluate(self, context: Context) -> Frame:
+        parameters = [scalar(node.evaluate(context)) for node in self.parameters]
+        span = self.source.span(context)
+        table, parts = self.source.parts(context)
+        values, present = joined([self._of(samples, span, parameters) for samples in parts])
+        if self.keeps_name:
+            return Frame(table, values, present)
+        return self._nameless.checked(Frame(self._nameless(table), values, present))
+
+    def _of(self, samples: Samples, span: Span, parameters: Parameters) -> tuple[Floats, Mask]:
+        present = samples.count >= self.least
+        if not len(samples.values) or not present.any():
+            return np.full(len(present), np.nan), present
+        return self.reduction(samples, span, parameters), present
+
+
+def _average(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
+    total = column_sums(samples.values, samples.held)
+    average: Floats = total / samples.count
+    overflown = np.isinf(total)
+    if overflown.any():
+        part = samples.only(overflown)
+        shares = np.where(part.held, part.values / part.count, 0.0)
+        average[overflown] = np.where(
+            np.isinf(np.where(part.held, part.values, 0.0)).any(axis=0),
+            average[overflown],
+            shares.sum(axis=0),
+        )
+    return average
+
+
+def _sum(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
+    return column_sums(samples.values, samples.held)
+
+
+def _count(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
+    return samples.count.astype(np.float64)
+
+
+def _minimum(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
+    least: Floats = np.fmin.reduce(np.where(samples.held, samples.values, np.nan), axis=0)
+    return least
+
+
+def _maximum(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
+    greatest: Floats = np.fmax.reduce(np.where(samples.held, samples.values, np.nan), axis=0)
+    return greatest
+
+
+def _extreme_time(samples: Samples, *, greatest: bool, is_last: bool = True) -> Floats:
+    """When the extreme value was last seen; NaN gives way to any number."""
+    extreme = (_maximum if greatest else _minimum)(samples, Span(0, 0), ())
+    same = (samples.values == extreme) | (np.isnan(extreme) & np.isnan(samples.values))
+    same &= samples.held
+    rows = np.arange(len(samples.values))[:, None]
+    row = np.where(same, rows, -1).max(axis=0)
+    # All NaN: Prometheus keeps the first sample that it saw.
+    row = np.where(np.isnan(extreme), 0, row)
+    times: Floats = samples.times[row, np.arange(len(row))]
+    return times
+
+
+def _last(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
+    return samples.last()[0]
+
+
+def _last_time(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
+    return samples.last()[1]
+
+
+def _first(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
+    first: Floats = samples.values[0]
+    return first
+
+
+def _first_time(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
+    first: Floats = samples.times[0]
+    return first
+
+
+def _present(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
+    return np.ones(len(samples.count))
+
+
+def _variance(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
+    mean = _average(samples, _span, ())
+    squares = (samples.values - mean) ** 2
+    variance: Floats = column_sums(squares, samples.held) / samples.count
+    return variance
+
+
+def _deviation(samples: Samples, span: Span, parameters: Parameters) -> Floats:
+    return np.sqrt(_variance(samples, span, parameters))
+
+
+def _quantile(samples: Samples, _span: Span, parameters: Parameters) -> Floats:
+    return quantiles(parameters[0], samples.values, samples.held)
+
+
+def _absolute_deviation(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
+    """mad_over_time: median of the distances from the median."""
+    median = quantiles(0.5, samples.values, samples.held)
+    return quantiles(0.5, np.abs(samples.values - median), samples.held)
+
+
+def _changes(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
+    before, after = samples.values[:-1], samples.values[1:]
+    changed = (after != before) & ~(np.isnan(after) & np.isnan(before)) & samples.held[1:]
+    number: Floats = changed.sum(axis=0).astype(np.float64)
+    return number
+
+
+def _resets(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
+    fell = (samples.values[1:] < samples.values[:-1]) & samples.held[1:]
+    number: Floats = fell.sum(axis=0).astype(np.float64)
+    return number
+
+
+def _regression(samples: Samples, since: Floats | float) -> tuple[Floats, Floats]:
+    """Least squares: slope a second, and value at `since`. Source: linearRegression in promql/functions.go."""
+    held, count = samples.held, samples.count
+    x = samples.times - since
+    total_x, total_y = column_sums(x, held), column_sums(samples.values, held)
+    total_xy, total_xx = column_sums(x * samples.values, held), column_sums(x * x, held)
+    covariance = total_xy - total_x * total_y / count
+    spread = total_xx - total_x * total_x / count
+    slope = covariance / spread
+    start = total_y / count - slope * total_x / count
+    first = samples.values[0]
+    constant = ((samples.values == first) | ~held).all(axis=0)
+    flat = np.where(np.isinf(first), np.nan, 0.0)
+    return np.where(constant, flat, slope), np.where(
+        constant, np.where(np.isinf(first), np.nan, first), start
+    )
+
+
+def _derivative(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
+    # Relative to the first sample, or the squares of Unix times would lose all digits.
+    return _regression(samples, samples.times[0])[0]
+
+
+def _forecast(samples: Samples, span: Span, parameters: Parameters) -> Floats:
+    slope, now = _regression(samples, parameters[1])
+    result: Floats = slope * parameters[0] + now
+    return result
+
+
+def _smoothed(samples: Samples, _span: Span, parameters: Parameters) -> Floats:
+    """double_exponential_smoothing (Holt-Winters)."""
+    smoothing, trend_factor = parameters
+    values, held = samples.values, samples.held
+    level: Floats = values[0]
+    trend: Floats = values[1] - values[0]
+    before = level
+    for k in range(1, len(values)):
+        if k > 1:
+            trend = np.where(held[k], trend_factor * (level - before) + (1 - trend_factor) * trend, trend)
+        before = level
+        level = np.where(held[k], smoothing * values[k] + (1 - smoothing) * (level + trend), level)
+    return level
+
+
+REDUCTIONS: Final[dict[str, tuple[Reduction, int, bool]]] = {
+    # name: (reduction, samples needed, keeps the metric name)
+    "avg_over_time": (_average, 1, False),
+    "sum_over_time": (_sum, 1, False),
+    "count_over_time": (_count, 1, False),
+    "min_over_time": (_minimum, 1, False),
+    "max_over_time": (_maximum, 1, False),
+    "last_over_time": (_last, 1, True),
+    "first_over_time": (_first, 1, True),
+    "present_over_time": (_present, 1, False),
+    "stdvar_over_time": (_variance, 1, False),
+    "stddev_over_time": (_deviation, 1, False),
+    "quantile_over_time": (_quantile, 1, False),
+    "mad_over_time": (_absolute_deviation, 1, False),
+    "ts_of_min_over_time": (lambda s, _w, _p: _extreme_time(s, greatest=False), 1, False),
+    "ts_of_max_over_time": (lambda s, _w, _p: _extreme_time(s, greatest=True), 1, False),
+    "ts_of_first_over_time": (_first_time, 1, False),
+    "ts_of_last_over_time": (_last_time, 1, False),
+    "changes": (_changes, 1, False),
+    "resets": (_resets, 1, False),
+    "deriv": (_derivative, 2, False),
+    "predict_linear": (_forecast, 2, False),
+    "double_exponential_smoothing": (_smoothed, 2, False),
+}

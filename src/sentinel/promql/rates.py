@@ -1,0 +1,135 @@
+"""rate, increase, delta, irate, idelta: from the ends of a window.
+
+A series without gaps and resets in the window is judged by its first and last sample alone, so the cost does
+not grow with the window. Extrapolation follows Prometheus' extrapolatedRate (promql/functions.go).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from sentinel.model.batch import Floats
+from sentinel.promql.frame import Context, Frame, Index, Mask, Nameless
+from sentinel.promql.selectors import Range, RangeSelector, Span
+from sentinel.series.selection import Piece, Samples
+
+_Edges = tuple[Floats, Floats, Floats, Index]
+"""First value, its time, time of the last value, number of samples."""
+
+_THRESHOLD: Final = 1.1
+"""A gap to the window's edge up to that many average intervals is taken for part of the series."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateKind:
+    is_counter: bool
+    is_rate: bool
+
+
+KINDS: Final = {
+    "rate": RateKind(is_counter=True, is_rate=True),
+    "increase": RateKind(is_counter=True, is_rate=False),
+    "delta": RateKind(is_counter=False, is_rate=False),
+}
+
+
+class Rate:
+    def __init__(self, kind: RateKind, source: Range) -> None:
+        self.kind = kind
+        self.source = source
+        self._nameless = Nameless()
+
+    def evaluate(self, context: Context) -> Frame:
+        span = self.source.span(context)
+        if isinstance(self.source, RangeSelector):
+            table, pieces = self.source.pieces(context)
+            parts = [self._of_piece(piece, span, context) for piece in pieces]
+        else:
+            table, samples = self.source.parts(context)
+            parts = [self._of_samples(part, span) for part in samples]
+        values, present = joined(parts)
+        return self._nameless.checked(Frame(self._nameless(table), values, present))
+
+    def _of_piece(self, piece: Piece, span: Span, context: Context) -> tuple[Floats, Mask]:
+        ends = piece.ends(span.start, span.end)
+        change = ends.last - ends.first
+        values = self._extrapolated(change, (ends.first, ends.first_at, ends.last_at, ends.count), span)
+        present = ends.count >= 2
+        rest = ~ends.is_exact
+        if self.kind.is_counter is False:
+            # Resets do not matter to a gauge, only gaps do.
+            rest = piece.pool.gap_at[piece.columns] > span.start
+        if rest.any():
+            part = piece.only(rest)
+            samples = part.samples(span.start, span.end)
+            context.budget.charge(samples.values.size)
+            values[rest], present[rest] = self._of_samples(samples, span)
+        return values, present
+
+    def _of_samples(self, samples: Samples, span: Span) -> tuple[Floats, Mask]:
+        present = samples.count >= 2
+        if not len(samples.values):
+            return np.full(len(present), np.nan), present
+        first, first_at = samples.values[0], samples.times[0]
+        last, last_at = samples.last()
+        change = last - first
+        if self.kind.is_counter:
+            before, after = samples.values[:-1], samples.values[1:]
+            fell = (after < before) & samples.held[1:]
+            change = change + np.where(fell, before, 0.0).sum(axis=0)
+        return self._extrapolated(change, (first, first_at, last_at, samples.count), span), present
+
+    def _extrapolated(self, change: Floats, ends: _Edges, span: Span) -> Floats:
+        first, first_at, last_at, count = ends
+        sampled = last_at - first_at
+        average = sampled / (count - 1)
+        to_start = first_at - span.start
+        to_end = span.end - last_at
+        threshold = average * _THRESHOLD
+        half = average / 2
+        to_start = np.where(to_start >= threshold, half, to_start)
+        to_end = np.where(to_end >= threshold, half, to_end)
+        if self.kind.is_counter:
+            to_zero = np.where((change > 0) & (first >= 0), sampled * (first / change), to_start)
+            to_start = np.where(to_zero < to_start, to_zero, to_start)
+        factor = (sampled + to_start + to_end) / sampled
+        if self.kind.is_rate:
+            factor = factor / span.seconds
+        result: Floats = change * factor
+        return result
+
+
+class Newest:
+    """irate and idelta: from the last two samples."""
+
+    def __init__(self, *, is_rate: bool, source: Range) -> None:
+        self.is_rate = is_rate
+        self.source = source
+        self._nameless = Nameless()
+
+    def evaluate(self, context: Context) -> Frame:
+        table, parts = self.source.parts(context)
+        values, present = joined([self._of(samples) for samples in parts])
+        return self._nameless.checked(Frame(self._nameless(table), values, present))
+
+    def _of(self, samples: Samples) -> tuple[Floats, Mask]:
+        present = samples.count >= 2
+        if not present.any():
+            return np.full(len(present), np.nan), present
+        columns = np.arange(len(present))
+        last, before = np.maximum(samples.count - 1, 0), np.maximum(samples.count - 2, 0)
+        change = samples.values[last, columns] - samples.values[before, columns]
+        if self.is_rate:
+            change = np.where(change < 0, samples.values[last, columns], change)
+            change = change / (samples.times[last, columns] - samples.times[before, columns])
+        return change, present
+
+
+def joined(parts: list[tuple[Floats, Mask]]) -> tuple[Floats, Mask]:
+    if len(parts) == 1:
+        return parts[0]
+    values = np.concatenate([np.empty(0), *(part for part, _ in parts)])
+    return values, np.concatenate([np.empty(0, np.bool_), *(present for _, present in parts)])

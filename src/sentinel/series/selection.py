@@ -1,0 +1,183 @@
+"""Series picked by matchers, and the samples they hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sentinel.model.batch import Floats
+from sentinel.series.pool import Bounds, Index, Mask, Pool, is_sample, milliseconds
+from sentinel.series.table import LabelTable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Samples of a number of series in a window, oldest first.
+
+    `values[k, i]` and `times[k, i]` (Unix seconds) are the k-th sample of series i for k < count[i]; beyond that
+    they mean nothing.
+    """
+
+    values: Floats
+    times: Floats
+    count: Index
+
+    @classmethod
+    def packed(cls, values: Floats, times: Floats, held: Mask) -> Samples:
+        """From a matrix with holes."""
+        count = held.sum(axis=0)
+        if held.all():
+            return cls(values, times, count)
+        order = np.argsort(~held, axis=0, kind="stable")[: int(count.max(initial=0))]
+        return cls(np.take_along_axis(values, order, 0), np.take_along_axis(times, order, 0), count)
+
+    @property
+    def held(self) -> Mask:
+        """Which cells mean something."""
+        held: Mask = np.arange(len(self.values))[:, None] < self.count
+        return held
+
+    def last(self) -> tuple[Floats, Floats]:
+        """Value and time of each series' newest sample; series need at least one."""
+        where = self.count - 1, np.arange(len(self.count))
+        return self.values[where], self.times[where]
+
+    def only(self, chosen: Mask) -> Samples:
+        return Samples(self.values[:, chosen], self.times[:, chosen], self.count[chosen])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ends:
+    """First and last sample of each series in a window, where every poll in between gave one."""
+
+    count: Index
+    first: Floats
+    last: Floats
+    first_at: Floats
+    last_at: Floats
+    is_exact: Mask
+    """False where the series has gaps or resets in the window: look at all of its samples."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """Columns of one pool."""
+
+    pool: Pool
+    columns: Index
+    slots: Index
+
+    @classmethod
+    def of(cls, pool: Pool, columns: Index) -> Piece:
+        return cls(pool, columns, pool.slot_of[columns].astype(np.intp))
+
+    def cells(self, rows: Index) -> Floats:
+        """One cell a column, each from its own row."""
+        pool = self.pool
+        first = rows[0] if len(rows) else 0
+        if (rows == first).all():
+            cells: Floats = pool.values[first].take(self.columns)
+            return cells
+        spread: Floats = pool.values.ravel().take(rows * pool.values.shape[1] + self.columns)
+        return spread
+
+    def instant(self, at: float, lookback: float) -> tuple[Floats, Mask]:
+        rows, fresh = self.pool.rows_at(at, lookback)
+        values = self.cells(rows[self.slots])
+        return values, fresh[self.slots] & is_sample(values)
+
+    def instants(self, at: float, lookback: float) -> Floats:
+        rows, _ = self.pool.rows_at(at, lookback)
+        return self.pool.times[rows[self.slots], self.slots]
+
+    def ends(self, start: float, end: float) -> Ends:
+        bounds = self.pool.bounds(start, end)
+        slots = self.slots
+        gap_at, reset_at = self.pool.gap_at[self.columns], self.pool.reset_at[self.columns]
+        return Ends(
+            bounds.count[slots],
+            self.cells(bounds.first_row[slots]),
+            self.cells(bounds.last_row[slots]),
+            bounds.first[slots],
+            bounds.last[slots],
+            (gap_at <= start) & (reset_at <= start),
+        )
+
+    def samples(self, start: float, end: float) -> Samples:
+        """All samples in (start, end]."""
+        bounds = self.pool.bounds(start, end)
+        rows = self.pool.order(bounds.inside)
+        inside = bounds.inside[rows]
+        if inside.all():
+            values = self.pool.values[rows[:, None], self.columns]
+            times = self.pool.times[rows][:, self.slots]
+            count = np.full(len(self.columns), len(rows))
+        else:
+            values, times, count = self._ragged(bounds, rows, inside)
+        gaps = self.pool.gap_at[self.columns] > start
+        if gaps.any() and len(values):
+            return _without_gaps(values, times, count, gaps)
+        return Samples(values, times, count)
+
+    def only(self, chosen: Mask) -> Piece:
+        return Piece(self.pool, self.columns[chosen], self.slots[chosen])
+
+    def _ragged(self, bounds: Bounds, rows: Index, inside: Mask) -> tuple[Floats, Floats, Index]:
+        """Sources with different polls in the window: pack by source, which are few, not by series."""
+        order = np.argsort(~inside, axis=0, kind="stable")[: int(bounds.count.max(initial=0))]
+        by_slot = rows[order]
+        times = np.take_along_axis(self.pool.times, by_slot, 0)
+        values = self.pool.values[by_slot[:, self.slots], self.columns]
+        return values, times[:, self.slots], bounds.count[self.slots]
+
+
+def _without_gaps(values: Floats, times: Floats, count: Index, gaps: Mask) -> Samples:
+    part = np.flatnonzero(gaps)
+    cells = np.ascontiguousarray(values[:, part])
+    held = (np.arange(len(values))[:, None] < count[part]) & is_sample(cells)
+    order = np.argsort(~held, axis=0, kind="stable")
+    values[:, part] = np.take_along_axis(cells, order, 0)
+    times = times.copy()
+    times[:, part] = np.take_along_axis(times[:, part], order, 0)
+    count = count.copy()
+    count[part] = held.sum(axis=0)
+    return Samples(values, times, count)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selection:
+    """The series that a selector picks; valid while the head's version stays."""
+
+    version: tuple[int, ...]
+    table: LabelTable
+    pieces: tuple[Piece, ...]
+    is_single: bool
+    """All from one metric name."""
+    _empty: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def instant(self, at: float, lookback: float) -> tuple[Floats, Mask]:
+        """Newest sample of each series in (at − lookback, at], and whether it has one that is not stale."""
+        at = milliseconds(at)
+        parts = [piece.instant(at, lookback) for piece in self.pieces]
+        if len(parts) == 1:
+            return parts[0]
+        if not parts:
+            return self._empty, np.empty(0, np.bool_)
+        return np.concatenate([values for values, _ in parts]), np.concatenate([held for _, held in parts])
+
+    def instants(self, at: float, lookback: float) -> Floats:
+        """When those samples were polled; meaningless where there is none."""
+        at = milliseconds(at)
+        return np.concatenate([self._empty, *(piece.instants(at, lookback) for piece in self.pieces)])
+
+    def weight(self, seconds: float) -> int:
+        """Samples that a window of that length may hold, at most."""
+        return sum(
+            len(piece.columns) * min(piece.pool.rows, int(seconds / piece.pool.interval) + 2)
+            for piece in self.pieces
+        )
