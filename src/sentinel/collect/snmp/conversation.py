@@ -1,0 +1,265 @@
+"""One poll's exchange with one device: a few requests in flight, repeated until answered, ended by a deadline.
+
+Answers are handled where the socket is read, without a task per request: a poll of a switch costs one wake-up of
+its task, not one for each of its thirty datagrams.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sentinel.collect.snmp import ber
+from sentinel.collect.snmp.message import Template
+from sentinel.collect.snmp.metrics import SnmpMetrics
+from sentinel.collect.snmp.port import Port, SockAddress
+
+PROBE_WAIT = 0.1
+"""Seconds for the host's refusal to come back."""
+
+
+class Ask(Protocol):
+    """A request and what follows from its answer."""
+
+    template: Template
+
+    def answered(self, data: bytes) -> Sequence[Ask]:
+        """What to ask next.
+
+        Raises:
+            MalformedError: this is no answer; the request is repeated.
+        """
+        ...
+
+    def unanswered(self) -> None:
+        """Before it is repeated: may change the template to ask for less."""
+        ...
+
+    def failed(self, reason: str) -> Sequence[Ask]:
+        """It is given up; what to ask instead."""
+        ...
+
+
+@dataclass(slots=True)
+class _Flight:
+    ask: Ask
+    template: Template
+    sent_at: float
+    tries: int
+
+
+class Conversation:
+    """Everything asked of one device in one poll.
+
+    Args:
+        timeout: seconds until a request is repeated.
+        retries: how often it is.
+        window: requests in flight at most.
+    """
+
+    def __init__(
+        self,
+        port: Port,
+        address: SockAddress,
+        metrics: SnmpMetrics,
+        *,
+        timeout: float,
+        retries: int,
+        window: int,
+    ) -> None:
+        self.has_heard = False
+        """The device has answered something."""
+        self.trouble = ""
+        """The last thing that was wrong with an answer, or why nothing can be sent: a reason."""
+        self._port, self._address, self._metrics = port, address, metrics
+        self._timeout, self._tries = timeout, retries + 1
+        self._window = self._full_window = window
+        self._queue: deque[tuple[Ask, int]] = deque()
+        self._flights: dict[int, _Flight] = {}
+        self._loop = asyncio.get_running_loop()
+        self._done: asyncio.Future[None] = self._loop.create_future()
+        self._probe: _Probe | None = None
+        self._sent = self._repeated = 0
+
+    async def run(self, asks: Sequence[Ask], deadline: float) -> None:
+        """Until every ask is answered or given up, at most until the deadline (on the loop's clock)."""
+        if not asks:
+            return
+        if self._done.done():
+            self._done = self._loop.create_future()
+        self._deadline = deadline
+        self._queue.extend((ask, 0) for ask in asks)
+        first = min(deadline, self._loop.time() + self._timeout)
+        timer = self._timer = self._loop.call_at(first, self._tick)
+        try:
+            self._fill()
+            await self._done
+        finally:
+            timer = self._timer
+            timer.cancel()
+            self._drop_flights()
+            self._close_probe()
+            self._metrics.requests.inc(self._sent)
+            self._metrics.retries.inc(self._repeated)
+            self._sent = self._repeated = 0
+
+    # From the port
+
+    def received(self, request_id: int, data: bytes) -> None:
+        flight = self._flights.pop(request_id)
+        try:
+            more = flight.ask.answered(data)
+        except ber.MalformedError:
+            self._metrics.malformed.inc()
+            self.trouble = "malformed"
+            self._repeat(flight)
+        except Exception as error:  # noqa: BLE001 (handed to the poll's task, whose boundary deals with it)
+            if not self._done.done():
+                self._done.set_exception(error)
+            return
+        else:
+            self.has_heard, self._window = True, self._full_window
+            if more:
+                self._queue.extend((ask, 0) for ask in more)
+        self._fill()
+
+    def malformed(self) -> None:
+        self.trouble = "malformed"
+
+    # Sending
+
+    def _fill(self) -> None:
+        # Until the device shows that it is there, one request is enough to find out after a first round.
+        while self._queue and len(self._flights) < self._window and not self._done.done():
+            ask, tries = self._queue.popleft()
+            self._send(ask, tries)
+        if not self._flights and not self._queue and not self._done.done():
+            self._done.set_result(None)
+
+    def _send(self, ask: Ask, tries: int) -> None:
+        request_id = self._port.expect(self._address, self)
+        self._flights[request_id] = _Flight(ask, ask.template, self._loop.time(), tries + 1)
+        self._transmit(request_id, ask.template)
+
+    def _transmit(self, request_id: int, template: Template) -> None:
+        self._sent += 1
+        try:
+            self._port.send(template.with_id(request_id), self._address)
+        except OSError as error:
+            self._give_all_up("too_big" if error.errno == errno.EMSGSIZE else "unreachable")
+
+    def _repeat(self, flight: _Flight) -> None:
+        """Ask again, or give the ask up where it has had its tries."""
+        if flight.tries >= self._tries:
+            self._queue.extend((ask, 0) for ask in flight.ask.failed(self.trouble or "timeout"))
+            return
+        self._repeated += 1
+        flight.ask.unanswered()
+        self._queue.appendleft((flight.ask, flight.tries))
+
+    # Time
+
+    def _tick(self) -> None:
+        if self._done.done():
+            return
+        now = self._loop.time()
+        if self._probe is not None and (reason := self._probe.verdict()):
+            self._give_all_up(reason)
+            return
+        if now >= self._deadline:
+            self._give_all_up("timeout")
+            return
+        overdue = [number for number, one in self._flights.items() if one.sent_at + self._timeout <= now]
+        if overdue and not self.has_heard:
+            self._all_silent(overdue)
+        else:
+            for number in overdue:
+                self._port.forget(number)
+                self._repeat(self._flights.pop(number))
+        self._fill()
+        if not self._done.done():
+            self._timer = self._loop.call_at(self._next_tick(), self._tick)
+
+    def _next_tick(self) -> float:
+        times = [one.sent_at + self._timeout for one in self._flights.values()]
+        if self._probe is not None and self._probe.is_waiting:
+            times.append(self._loop.time() + PROBE_WAIT)
+        return min([*times, self._deadline])
+
+    def _all_silent(self, overdue: list[int]) -> None:
+        """Nothing at all has come: ask for one thing only, and find out whether the host refuses."""
+        flights = [self._flights.pop(number) for number in overdue]
+        for number in overdue:
+            self._port.forget(number)
+        self._window = 1
+        first, *others = flights
+        self._queue.extendleft((one.ask, one.tries - 1) for one in reversed(others))
+        if first.tries >= self._tries:
+            self._give_all_up(self.trouble or "timeout")
+            return
+        self._repeat(first)
+        if self._probe is None:
+            self._probe = _Probe(self._address, first.template)
+
+    def _give_all_up(self, reason: str) -> None:
+        self.trouble = self.trouble if reason == "timeout" and self.trouble else reason
+        asks = [one.ask for one in self._flights.values()] + [ask for ask, _ in self._queue]
+        self._drop_flights()
+        self._queue.clear()
+        for ask in asks:
+            ask.failed(reason)
+        if not self._done.done():
+            self._done.set_result(None)
+
+    def _drop_flights(self) -> None:
+        for number in self._flights:
+            self._port.forget(number)
+        self._flights.clear()
+
+    def _close_probe(self) -> None:
+        if self._probe is not None:
+            self._probe.close()
+            self._probe = None
+
+
+class _Probe:
+    """Asks a silent host once more from a connected socket, which alone is told when the host refuses."""
+
+    def __init__(self, address: SockAddress, template: Template) -> None:
+        family = socket.AF_INET6 if len(address) == 4 else socket.AF_INET
+        self._socket: socket.socket | None = socket.socket(family, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        with contextlib.suppress(OSError):
+            self._socket.connect(address)
+            self._socket.send(template.with_id(1 << 30))
+
+    @property
+    def is_waiting(self) -> bool:
+        return self._socket is not None
+
+    def verdict(self) -> str:
+        """A reason where the host or the network refuses; asked once."""
+        if self._socket is None:
+            return ""
+        try:
+            self._socket.recv(1)
+        except ConnectionRefusedError:
+            return "refused"
+        except BlockingIOError:
+            return ""
+        except OSError as error:
+            return "unreachable" if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH) else ""
+        finally:
+            self.close()
+        return ""
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None

@@ -1,0 +1,43 @@
+"""What is remembered of a device between polls: how much it can be asked for at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LARGEST_BUDGET = 64
+"""Varbinds asked for in one request at most: about what an answer of one Ethernet frame holds."""
+
+WINDOW = 4
+GROW_AFTER = 10
+"""Polls without trouble after which a device is asked for more again."""
+
+
+@dataclass(slots=True)
+class Device:
+    """One agent, by address."""
+
+    budget: int = LARGEST_BUDGET
+    """Varbinds asked for in one request."""
+    ceiling: int = LARGEST_BUDGET
+    """What its answers hold, where it cut one short."""
+    window: int = WINDOW
+    """Requests in flight."""
+    quiet_polls: int = 0
+
+    def shrink(self, to: int | None = None) -> None:
+        """It answered tooBig, or not at all until it was asked for less."""
+        self.budget = max(1, min(to or self.budget // 2, self.budget))
+        self.window = max(1, self.window // 2)
+        self.quiet_polls = 0
+
+    def cut_short(self, count: int) -> None:
+        """An answer held only so many varbinds of what was asked for."""
+        self.ceiling = max(1, min(self.ceiling, count))
+        self.budget = min(self.budget, self.ceiling)
+
+    def went_well(self) -> None:
+        self.quiet_polls += 1
+        if self.quiet_polls >= GROW_AFTER:
+            self.quiet_polls = 0
+            self.budget = min(self.budget * 2, self.ceiling)
+            self.window = min(self.window + 1, WINDOW)

@@ -1,0 +1,64 @@
+"""The SNMP driver: opens collectors, and owns what they share (sockets, layouts, what is known of devices)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry
+
+from sentinel.collect.collector import Collector
+from sentinel.collect.snmp.collector import Shared, SnmpCollector
+from sentinel.collect.snmp.layouts import Layouts
+from sentinel.collect.snmp.message import Access
+from sentinel.collect.snmp.metrics import SnmpMetrics
+from sentinel.collect.snmp.modules import SnmpModule
+from sentinel.collect.snmp.plan import Plan, plan_of
+from sentinel.collect.snmp.port import Ports
+from sentinel.config.auth import SnmpAuth, SshAuth
+from sentinel.config.secret import Secret
+from sentinel.model.target import Target
+from sentinel.runtime.clock import Clock
+
+IMPLICIT_AUTH = SnmpAuth(kind="snmp", version=2, community=Secret("public"))
+"""Used where a target names no SNMP auth."""
+
+
+class SnmpDriver:
+    """Reads targets over SNMP.
+
+    Args:
+        modules: by name.
+        auths: every [auth.NAME], of all kinds.
+        registry: where the engine's own metrics go.
+    """
+
+    def __init__(
+        self,
+        modules: Mapping[str, SnmpModule],
+        auths: Mapping[str, SnmpAuth | SshAuth],
+        *,
+        clock: Clock,
+        registry: CollectorRegistry,
+    ) -> None:
+        self._modules, self._auths = modules, auths
+        self._plans: dict[str, Plan] = {}
+        metrics = SnmpMetrics(registry)
+        self._shared = Shared(Ports(metrics), Layouts(), metrics, clock)
+
+    def open(self, target: Target, module: str) -> Collector:
+        """
+        Raises:
+            KeyError: there is no such module.
+        """
+        plan = self._plans.get(module)
+        if plan is None:
+            plan = self._plans[module] = plan_of(self._modules[module])
+        return SnmpCollector(target.host, target.port, self._access(target), plan, self._shared)
+
+    def _access(self, target: Target) -> Access:
+        auths = (self._auths.get(name) for name in target.auths)
+        auth = next((auth for auth in auths if isinstance(auth, SnmpAuth)), IMPLICIT_AUTH)
+        return Access(auth.version, auth.community.reveal().encode())
+
+    async def close(self) -> None:
+        self._shared.ports.close()

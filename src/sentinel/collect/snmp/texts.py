@@ -1,0 +1,156 @@
+"""Values and indexes as label text, exactly as snmp_exporter writes them (its collector/collector.go).
+
+A device's text stays data: it is bounded, and what is not UTF-8 is written as 0x… like an octet string.
+"""
+
+from __future__ import annotations
+
+import calendar
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from sentinel.collect.snmp import ber
+from sentinel.collect.snmp.modules import COMBINED_TYPES, Index
+
+MAX_TEXT = 1024
+"""Characters of one label value."""
+
+_BY_FIRST_NUMBER: Mapping[str, Mapping[int, str]] = {
+    "InetAddress": {1: "InetAddressIPv4", 2: "InetAddressIPv6"},
+    "InetAddressMissingSize": {1: "InetAddressIPv4", 2: "InetAddressIPv6"},
+    "LldpPortId": {
+        1: "DisplayString",
+        2: "DisplayString",
+        3: "PhysAddress48",
+        5: "DisplayString",
+        7: "DisplayString",
+    },
+}
+
+Numbers = tuple[int, ...]
+
+
+def combined_type(kind: str, number: int | None) -> str:
+    """The real type of a value whose type stands in the column before it (None: no such row)."""
+    return _BY_FIRST_NUMBER[kind].get(-1 if number is None else number, "OctetString")
+
+
+def value_text(tag: int, content: bytes, kind: str) -> str:
+    """The text of a value of this type."""
+    number = ber.number(tag, content)
+    if number is not None:
+        return _number_text(number, is_single=tag == ber.OPAQUE and len(content) == 7)
+    if tag == ber.OBJECT_IDENTIFIER:
+        try:
+            return ber.oid_text(content)[:MAX_TEXT]
+        except ber.MalformedError:
+            return octets_text(content)
+    if tag == ber.IP_ADDRESS and len(content) == 4:
+        return ".".join(map(str, content))
+    if tag == ber.NULL:
+        return ""
+    if kind == "DisplayString":
+        return display_text(content)
+    if kind in ("PhysAddress48", "InetAddressIPv4", "InetAddressIPv6"):
+        return _fixed(list(content), kind)
+    return octets_text(content)
+
+
+def display_text(content: bytes) -> str:
+    """UTF-8 text as it is; anything else in hexadecimal, so that two devices' texts never become one."""
+    try:
+        return content.decode()[:MAX_TEXT]
+    except UnicodeDecodeError:
+        return octets_text(content)
+
+
+def octets_text(content: bytes) -> str:
+    return f"0x{content[: MAX_TEXT // 2].hex().upper()}" if content else ""
+
+
+def _number_text(number: float, *, is_single: bool) -> str:
+    """Integers as they are; floats with the fewest digits that read back to the same, never with an exponent."""
+    if isinstance(number, int):
+        return str(number)
+    if not math.isfinite(number):
+        return {math.inf: "+Inf", -math.inf: "-Inf"}.get(number, "NaN")
+    return np.format_float_positional(np.float32(number) if is_single else number, trim="-")
+
+
+def _fixed(numbers: Sequence[int], kind: str) -> str:
+    """Types of a fixed size; missing numbers are zeros, as some routers leave them out."""
+    size = {"PhysAddress48": 6, "InetAddressIPv4": 4, "InetAddressIPv6": 16}[kind]
+    numbers = (*numbers[:size], *[0] * (size - len(numbers)))
+    if kind == "InetAddressIPv4":
+        return ".".join(map(str, numbers))
+    parts = [f"{number:02X}" for number in numbers]
+    if kind == "PhysAddress48":
+        return ":".join(parts)
+    return ":".join(parts[at] + parts[at + 1] for at in range(0, size, 2))
+
+
+def _split(numbers: Numbers, count: int) -> tuple[Numbers, Numbers]:
+    head = numbers[:count]
+    return head + (0,) * (count - len(head)), numbers[count:]
+
+
+def index_text(index: Index, numbers: Numbers) -> tuple[str, Numbers, Numbers]:
+    """One index part: its text, the numbers it took, and those left for the next part."""
+    return _index_text(numbers, index.type, index.fixed_size, index.implied, index.enum_values)
+
+
+def _index_text(
+    numbers: Numbers, kind: str, fixed: int, implied: bool, enum: Mapping[int, str]
+) -> tuple[str, Numbers, Numbers]:
+    if kind in COMBINED_TYPES:
+        return _combined_index(numbers, kind, enum)
+    if kind in ("OctetString", "DisplayString"):
+        return _string_index(numbers, kind, fixed, implied)
+    if kind in ("PhysAddress48", "InetAddressIPv4", "InetAddressIPv6"):
+        size = {"PhysAddress48": 6, "InetAddressIPv4": 4, "InetAddressIPv6": 16}[kind]
+        used, rest = _split(numbers, size)
+        return _fixed(used, kind), used, rest
+    used, rest = _split(numbers, 1)
+    return enum.get(used[0], str(used[0])) if kind == "EnumAsInfo" else str(used[0]), used, rest
+
+
+def _combined_index(numbers: Numbers, kind: str, enum: Mapping[int, str]) -> tuple[str, Numbers, Numbers]:
+    head, rest = _split(numbers, 1 if kind == "InetAddressMissingSize" else 2)
+    real = _BY_FIRST_NUMBER[kind].get(head[0])
+    if real is not None:
+        text, used, rest = _index_text(rest, real, 0, False, enum)
+        return text, head + used, rest
+    if kind == "InetAddressMissingSize":
+        return _string_index(numbers, "OctetString", 0, True)
+    return _string_index(numbers, "OctetString", min(head[1], 128) + 2, False)
+
+
+def _string_index(numbers: Numbers, kind: str, fixed: int, implied: bool) -> tuple[str, Numbers, Numbers]:
+    used: Numbers = ()
+    length = len(numbers) if implied else fixed
+    if length == 0:
+        used, numbers = _split(numbers, 1)
+        length = min(used[0], 128)
+    content, rest = _split(numbers, length)
+    octets = bytes(number & 0xFF for number in content)
+    text = display_text(octets) if kind == "DisplayString" else octets_text(octets)
+    return text, used + content, rest
+
+
+def date_and_time(content: bytes) -> float | None:
+    """Unix seconds of a DateAndTime (RFC 2579), or None where it is not one. Without a zone it is UTC."""
+    if len(content) not in (8, 11):
+        return None
+    year, (month, day, hour, minute, second) = int.from_bytes(content[:2], "big"), content[2:7]
+    shift = 0
+    if len(content) == 11:
+        if content[8:9] not in (b"+", b"-") or content[9] > 23 or content[10] > 59:
+            return None
+        shift = (content[9] * 3600 + content[10] * 60) * (1 if content[8:9] == b"+" else -1)
+    if not (1 <= month <= 12 and year >= 1):
+        return None
+    # Days, hours and so on beyond their range carry over, as they do in Go's time.Date.
+    days = calendar.timegm((year, month, 1, 0, 0, 0)) + (day - 1) * 86400
+    return float(days + hour * 3600 + minute * 60 + second - shift)

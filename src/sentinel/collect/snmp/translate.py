@@ -1,0 +1,191 @@
+"""From a device's tables to series, as snmp_exporter makes them (its collector/collector.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from sentinel.collect.snmp import ber, texts
+from sentinel.collect.snmp.modules import COMBINED_TYPES, NUMBER_TYPES, Lookup, Metric
+from sentinel.collect.snmp.plan import Plan, type_oid
+from sentinel.collect.snmp.walk import ABSENT, Cell, Tables
+from sentinel.model.batch import Family, MetricType
+from sentinel.model.labels import METRIC_NAME, Labels
+
+Key = tuple[int, bytes]
+"""Column and suffix of the value that a series comes from."""
+
+
+@dataclass(slots=True)
+class Translation:
+    """The series, and for each of them where its value comes from."""
+
+    series: list[Labels] = field(default_factory=list)
+    keys: list[Key] = field(default_factory=list)
+    constants: list[float | None] = field(default_factory=list)
+    """The value itself, for series whose labels carry the device's value; None: it stands at the key."""
+    scales: list[float] = field(default_factory=list)
+    offsets: list[float] = field(default_factory=list)
+    twice: set[str] = field(default_factory=set)
+    """Metrics with rows that have the same labels; the first of them is kept."""
+
+
+def families_of(plan: Plan) -> dict[str, Family]:
+    """# TYPE and # HELP of every metric that the module can give."""
+    found = {}
+    for metric in plan.module.metrics:
+        kind: MetricType = "counter" if metric.type == "counter" else "gauge"
+        if metric.type in ("EnumAsInfo", "EnumAsStateSet", "Bits"):
+            found[sample_name(metric)] = Family("gauge", f"{metric.help} ({metric.type})")
+        else:
+            found[metric.name] = Family(kind, metric.help)
+    return found
+
+
+def sample_name(metric: Metric) -> str:
+    return f"{metric.name}_info" if metric.type == "EnumAsInfo" else metric.name
+
+
+def unread_metrics(plan: Plan, columns: Mapping[int, str]) -> frozenset[str]:
+    """Names of the metrics that need one of these columns."""
+    oids = {plan.columns[column].oid for column in columns}
+    return frozenset(
+        sample_name(column.metric)
+        for column in plan.columns
+        if column.metric and (column.oid in oids or not oids.isdisjoint(plan.needs(column.metric)))
+    )
+
+
+class Translator:
+    """Turns tables into series; holds what depends on the plan alone."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._numbers = {column.oid: number for number, column in enumerate(plan.columns)}
+
+    def translate(self, tables: Tables, without: Mapping[int, str] | None = None) -> Translation:
+        """
+        Args:
+            without: columns that could not be read whole; metrics whose labels need one of them are left out.
+        """
+        result, seen = Translation(), set[Labels]()
+        gone = {self._plan.columns[column].oid for column in without or ()}
+        for number, column in enumerate(self._plan.columns):
+            metric = column.metric
+            if metric is None or not (gone - {column.oid}).isdisjoint(self._plan.needs(metric)):
+                continue
+            for suffix, cell in tables.get(number, {}).items():
+                if cell[0] == ABSENT:
+                    continue
+                for labels, value in self._samples(metric, suffix, cell, tables):
+                    if labels in seen:
+                        result.twice.add(labels.name)
+                        continue
+                    seen.add(labels)
+                    result.series.append(labels)
+                    result.keys.append((number, suffix))
+                    result.constants.append(value)
+                    scales = metric.type in NUMBER_TYPES
+                    result.scales.append(metric.scale if scales and metric.scale else 1.0)
+                    result.offsets.append(metric.offset if scales else 0.0)
+        return result
+
+    def _samples(
+        self, metric: Metric, suffix: bytes, cell: Cell, tables: Tables
+    ) -> Iterator[tuple[Labels, float | None]]:
+        """The series of one value: labels, and the value where the labels carry what the device said."""
+        labels = self._labels(metric, suffix, tables)
+        labels[METRIC_NAME] = sample_name(metric)
+        tag, content = cell
+        if metric.type in NUMBER_TYPES or metric.type == "DateAndTime":
+            if isinstance(content, float):
+                yield Labels(labels), None
+            elif (value := self._number(metric, cell)) is not None:
+                yield Labels(labels), value
+            return
+        if isinstance(content, float):
+            return
+        if metric.type == "Bits":
+            if tag == ber.OCTET_STRING:
+                yield from _bits(metric, labels, content)
+        elif metric.type in ("EnumAsInfo", "EnumAsStateSet"):
+            number = ber.number(tag, content)
+            if number is not None:
+                yield from _enum(metric, labels, int(number))
+        else:
+            kind = metric.type
+            if kind in COMBINED_TYPES:
+                kind = texts.combined_type(kind, self._type_number(metric.oid, suffix, tables))
+            labels.setdefault(metric.name, texts.value_text(tag, content, kind))
+            yield Labels(labels), 1.0
+
+    def _number(self, metric: Metric, cell: Cell) -> float | None:
+        """The sample of a number that also decides on labels, and is therefore kept as its bytes."""
+        tag, content = cell
+        if not isinstance(content, bytes):
+            return content
+        number = texts.date_and_time(content) if metric.type == "DateAndTime" else ber.number(tag, content)
+        if number is None:
+            return None
+        return float(number) * (metric.scale or 1.0) + metric.offset
+
+    def _labels(self, metric: Metric, suffix: bytes, tables: Tables) -> dict[str, str]:
+        labels: dict[str, str] = {}
+        used: dict[str, texts.Numbers] = {}
+        numbers = ber.oid_numbers(suffix)
+        for index in metric.indexes:
+            labels[index.labelname], used[index.labelname], numbers = texts.index_text(index, numbers)
+        for lookup in metric.lookups:
+            if not lookup.labels:
+                labels.pop(lookup.labelname, None)
+                continue
+            self._look_up(lookup, labels, used, tables)
+        return labels
+
+    def _look_up(
+        self, lookup: Lookup, labels: dict[str, str], used: dict[str, texts.Numbers], tables: Tables
+    ) -> None:
+        numbers = [number for label in lookup.labels for number in used.get(label, ())]
+        suffix = ber.encode_numbers(numbers)
+        oid, kind = lookup.oid or "", lookup.type or ""
+        cell = self._cell(ber.encode_oid(oid), suffix, tables)
+        if cell is None:
+            labels[lookup.labelname] = ""
+            return
+        tag, content = cell
+        if kind in COMBINED_TYPES:
+            kind = texts.combined_type(kind, self._type_number(oid, suffix, tables))
+        labels[lookup.labelname] = texts.value_text(tag, content, kind)
+        # A later lookup may go on from this value: it is a number in the next column's index.
+        number = ber.number(tag, content)
+        if isinstance(number, int):
+            used[lookup.labelname] = (number & 0xFFFFFFFF,)
+
+    def _type_number(self, oid: str, suffix: bytes, tables: Tables) -> int | None:
+        """The number in the column before, which says of what type a combined value is."""
+        cell = self._cell(type_oid(oid), suffix, tables)
+        number = ber.number(*cell) if cell else None
+        return None if number is None else int(number)
+
+    def _cell(self, oid: bytes, suffix: bytes, tables: Tables) -> tuple[int, bytes] | None:
+        number = self._numbers.get(oid)
+        cell = tables.get(number, {}).get(suffix) if number is not None else None
+        if cell is None or cell[0] == ABSENT or not isinstance(cell[1], bytes):
+            return None
+        return cell[0], cell[1]
+
+
+def _enum(metric: Metric, labels: dict[str, str], number: int) -> Iterator[tuple[Labels, float]]:
+    state = metric.enum_values.get(number, str(number))
+    yield Labels(labels | {metric.name: state}), 1.0
+    if metric.type == "EnumAsStateSet":
+        for other, name in metric.enum_values.items():
+            if other != number:
+                yield Labels(labels | {metric.name: name}), 0.0
+
+
+def _bits(metric: Metric, labels: dict[str, str], content: bytes) -> Iterator[tuple[Labels, float]]:
+    """Bit 0 is the highest of the first byte."""
+    for bit, name in metric.enum_values.items():
+        is_set = bit < len(content) * 8 and content[bit // 8] & (0x80 >> bit % 8)
+        yield Labels(labels | {metric.name: name}), float(bool(is_set))
