@@ -1,1 +1,1 @@
-"""SSH: one connection and one persistent shell per host, and the parsers of what it prints."""
+"""Linux servers over SSH: one connection and one shell per host, read as node_exporter would read itself."""

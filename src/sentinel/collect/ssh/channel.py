@@ -1,0 +1,88 @@
+"""One command on one SSH connection, read as its output arrives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import asyncssh
+
+from sentinel.collect.ssh.script import Replies
+
+Monotonic = Callable[[], float]
+
+
+class Channel(asyncssh.SSHClientSession[bytes]):
+    """A shell or a command. What it prints goes to the replies of the poll that runs, else nowhere."""
+
+    def __init__(self, monotonic: Monotonic) -> None:
+        self._monotonic = monotonic
+        self._channel: asyncssh.SSHClientChannel[bytes] | None = None
+        self._replies: Replies | None = None
+        self._news = asyncio.Event()
+        self.received = 0
+        self.is_open = True
+
+    @classmethod
+    async def start(
+        cls, connection: asyncssh.SSHClientConnection, command: str, monotonic: Monotonic
+    ) -> Channel:
+        """
+        Raises:
+            asyncssh.Error: the host does not allow it, or the connection is gone.
+        """
+        channel = cls(monotonic)
+        await connection.create_session(lambda: channel, command, encoding=None, request_pty=False)
+        return channel
+
+    def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
+        self._channel = chan
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        self.received += len(data)
+        if datatype is None and self._replies is not None and self._replies.feed(data, self._monotonic()):
+            self._news.set()
+
+    def eof_received(self) -> bool:
+        self._end()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        self.is_open = False
+        self._news.set()
+
+    def send(self, data: bytes, replies: Replies, *, is_all: bool = False) -> None:
+        """Starts a poll: its output goes to `replies`."""
+        self._replies = replies
+        self._news.clear()
+        assert self._channel is not None
+        if self.is_open:
+            self._channel.write(data)
+            if is_all:
+                self._channel.write_eof()
+
+    async def news(self, until: float) -> bool:
+        """Waits until replies changed or the channel ended; false when that loop time came first."""
+        if self.is_open or self._news.is_set():
+            try:
+                async with asyncio.timeout_at(until):
+                    await self._news.wait()
+            except TimeoutError:
+                return False
+        self._news.clear()
+        return True
+
+    def kill(self) -> None:
+        """Ends it and what it runs, as far as the host allows signals (OpenSSH 7.9 and later does)."""
+        self._replies = None
+        if self._channel is None:
+            return
+        if self.is_open:
+            with suppress(OSError):  # closed meanwhile: nothing to end
+                self._channel.kill()
+        self._channel.abort()
+        self.is_open = False

@@ -1,0 +1,268 @@
+"""One host: its connection, its shell, and polls through them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import asyncssh
+
+from sentinel.collect.collector import PollError
+from sentinel.collect.ssh.backoff import Backoff
+from sentinel.collect.ssh.channel import Channel
+from sentinel.collect.ssh.connection import Address, Options, connect
+from sentinel.collect.ssh.metrics import SshMetrics
+from sentinel.collect.ssh.modules import Section
+from sentinel.collect.ssh.script import PRELUDE, SHELL, Replies, Reply, command_line, script, shell_input
+from sentinel.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
+
+BEGIN_TIMEOUT = 5.0
+"""Seconds in which a shell must say its first word, before another way is tried."""
+CLOSE_TIMEOUT = 1.0
+
+
+class Mode(Enum):
+    SHELL = "shell"
+    COMMANDS = "commands"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A section that gave nothing."""
+
+    reason: str
+    """stuck, too_large, closed, deadline."""
+
+
+Result = Reply | Failure
+
+
+class Session:
+    """Shared by all modules that read one host with one auth; polls take turns."""
+
+    def __init__(
+        self,
+        address: Address,
+        options: Options,
+        *,
+        clock: Clock,
+        metrics: SshMetrics,
+        connects: asyncio.Semaphore,
+    ) -> None:
+        self.address = address
+        self.users = 0
+        """Collectors that hold it."""
+        self._options = options
+        self._clock = clock
+        self._metrics = metrics
+        self._connects = connects
+        self._backoff = Backoff()
+        self._turn = asyncio.Lock()
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._channel: Channel | None = None
+        self._mode = Mode.SHELL
+        self._is_proven = False
+        """The mode has worked on this connection."""
+
+    async def run(self, sections: Sequence[Section], until: float) -> list[Result]:
+        """Runs the sections' commands in their order.
+
+        Args:
+            until: loop time by which it returns, with what has arrived by then.
+        Returns:
+            One result per section.
+        Raises:
+            PollError: there is no way in, or not a word came through it.
+        """
+        try:
+            async with asyncio.timeout_at(until):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise PollError(
+                "timeout", f"{self._where}: another poll of this host took all the time"
+            ) from None
+        try:
+            return await self._run(list(sections), until)
+        except asyncio.CancelledError:
+            self._drop_channel()  # it may be in the middle of a script
+            raise
+        finally:
+            self._turn.release()
+
+    async def _run(self, left: list[Section], until: float) -> list[Result]:
+        results: list[Result] = []
+        may_reconnect = self._connection is not None
+        while left:
+            try:
+                channel, replies = await self._begin(left, until)
+            except PollError as error:
+                # A connection from an earlier poll may have died unnoticed: that is not the host's failure yet.
+                if (
+                    may_reconnect
+                    and not results
+                    and _left(until) > 0
+                    and error.reason in ("closed", "timeout")
+                ):
+                    may_reconnect = False
+                    continue
+                if not results:
+                    raise
+                results += [Failure("closed" if error.reason != "timeout" else "deadline")] * len(left)
+                break
+            failure = await self._follow(channel, replies, left, until)
+            results += replies.done
+            left = left[len(replies.done) :]
+            if failure is not None and left:
+                results.append(failure)
+                left = left[1:]
+                self._drop_channel()
+                if _left(until) <= 0:
+                    results += [Failure("deadline")] * len(left)
+                    break
+            if self._mode is Mode.COMMANDS:
+                self._drop_channel()
+        return results
+
+    async def _begin(self, sections: list[Section], until: float) -> tuple[Channel, Replies]:
+        """Sends the script and waits for its first word, by shell or, where that is forbidden, by command."""
+        text = script(section.command for section in sections)
+        while True:
+            connection = await self._connected(until)
+            mark = secrets.token_hex(12)
+            replies = Replies(mark, len(sections))
+            patience = until if self._is_proven else min(until, _now() + max(0.1, _left(until) / 2))
+            patience = min(patience, _now() + BEGIN_TIMEOUT)
+            try:
+                channel: Channel | None = await self._sent(connection, text, mark, replies, patience)
+            except (asyncssh.Error, OSError) as error:
+                channel, detail = None, str(error) or "no answer"
+            else:
+                detail = "no answer"
+                while not replies.has_begun and channel and channel.is_open and await channel.news(patience):
+                    pass
+            if channel is not None and replies.has_begun:
+                self._is_proven = True
+                return channel, replies
+            if self._is_proven or connection.is_closed():
+                is_gone = connection.is_closed() or channel is None or not channel.is_open
+                self._abort()
+                raise PollError("closed" if is_gone else "timeout", f"{self._where}: {detail}")
+            self._drop_channel()
+            if self._mode is Mode.COMMANDS:
+                self._mode = Mode.SHELL
+                self._abort()
+                text = f"{self._where} lets the user in but runs neither /bin/sh nor commands"
+                raise PollError("no_shell", text)
+            self._mode = Mode.COMMANDS
+            log.info("host forbids a shell, sending commands", extra={"facts": {"host": self._where}})
+
+    async def _sent(
+        self,
+        connection: asyncssh.SSHClientConnection,
+        text: str,
+        mark: str,
+        replies: Replies,
+        until: float,
+    ) -> Channel:
+        async with asyncio.timeout_at(until):
+            if self._mode is Mode.COMMANDS:
+                channel = await Channel.start(connection, command_line(text), self._clock.monotonic)
+                self._channel = channel
+                channel.send(f"{mark}\n".encode(), replies, is_all=True)
+                return channel
+            if self._channel is None or not self._channel.is_open:
+                self._channel = await Channel.start(connection, SHELL, self._clock.monotonic)
+                self._metrics.shells.inc()
+                text = PRELUDE + text
+            self._channel.send(shell_input(mark, text), replies)
+            return self._channel
+
+    async def _follow(
+        self, channel: Channel, replies: Replies, sections: list[Section], until: float
+    ) -> Failure | None:
+        """Waits for the replies, each section within its own time; says why it stopped early."""
+        started, before = _now(), channel.received
+        count = 0
+        try:
+            while not replies.is_complete:
+                if len(replies.done) > count:
+                    count, started = len(replies.done), _now()
+                if replies.has_overflowed:
+                    return Failure("too_large")
+                if not channel.is_open:
+                    return Failure("closed")
+                if not await channel.news(min(until, started + sections[count].timeout)):
+                    return Failure("deadline" if _left(until) <= 0 else "stuck")
+            return None
+        finally:
+            self._metrics.received.inc(channel.received - before)
+
+    async def _connected(self, until: float) -> asyncssh.SSHClientConnection:
+        """The connection, opened if need be."""
+        if self._connection is not None and self._connection.is_closed():
+            self._abort()
+        if self._connection is not None:
+            return self._connection
+        now = self._clock.monotonic()
+        self._backoff.check(now)
+        try:
+            async with asyncio.timeout_at(until), self._connects:
+                self._connection = await connect(self.address, self._options)
+        except TimeoutError:
+            error = PollError("timeout", f"{self._where} did not let Sentinel in within the poll's time")
+            self._failed(error)
+            raise error from None
+        except PollError as error:
+            self._failed(error)
+            raise
+        self._backoff.succeeded()
+        self._metrics.connects.labels("ok").inc()
+        self._metrics.connections.inc()
+        return self._connection
+
+    def _failed(self, error: PollError) -> None:
+        self._metrics.connects.labels(error.reason).inc()
+        self._backoff.failed(error, self._clock.monotonic())
+
+    def _drop_channel(self) -> None:
+        if self._channel is not None:
+            self._channel.kill()
+        self._channel = None
+
+    def _abort(self) -> None:
+        self._drop_channel()
+        self._is_proven = False
+        if self._connection is not None:
+            self._connection.abort()
+            self._metrics.connections.dec()
+        self._connection = None
+
+    async def close(self) -> None:
+        connection = self._connection
+        self._drop_channel()
+        if connection is not None:
+            connection.close()
+            try:
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await connection.wait_closed()
+            except TimeoutError:
+                pass  # a host that does not answer: _abort lets go of it
+        self._abort()
+
+    @property
+    def _where(self) -> str:
+        return f"{self.address.host}:{self.address.port}"
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _left(until: float) -> float:
+    return until - _now()
