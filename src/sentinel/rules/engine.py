@@ -1,0 +1,358 @@
+"""The rule loop: every group on its own phase, changes handed on a tick at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from prometheus_client import CollectorRegistry
+
+from sentinel.model.alert import Alert, AlertChange, AlertState
+from sentinel.model.labels import EMPTY, Labels
+from sentinel.promql.errors import EvaluationError, ExpressionError
+from sentinel.rules.alerts import RuleAlerts, RuleError, Surroundings, vector_of
+from sentinel.rules.metrics import RuleMetrics
+from sentinel.rules.rows import ending
+from sentinel.rules.rule import AlertingRule, RecordingRule, RuleGroup
+from sentinel.rules.run import GroupRun, RuleRun, Yield
+from sentinel.rules.seams import Expression, Expressions, Ledger, Readability, Recorder
+from sentinel.rules.state import PATIENCE
+from sentinel.rules.status import GroupStatus
+from sentinel.rules.template import ExpansionError, Struct
+from sentinel.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
+
+SLICE = 0.05
+"""Seconds of evaluation after which other tasks get their turn."""
+
+LATE = 10.0
+"""Seconds by which a group's tick may be overdue before the loop counts as stuck."""
+
+FIRST_DELAY = 10.0
+"""Seconds within which every group is evaluated for the first time."""
+
+_STATES = (AlertState.PENDING, AlertState.FIRING, AlertState.UNKNOWN)
+
+
+class RuleEngine:
+    """Evaluates rule groups and keeps their alerts.
+
+    Not thread-safe: everything happens on the event loop's thread.
+    """
+
+    def __init__(
+        self,
+        groups: Iterable[RuleGroup],
+        *,
+        expressions: Expressions,
+        readability: Readability,
+        ledger: Ledger,
+        recorder: Recorder,
+        clock: Clock,
+        registry: CollectorRegistry,
+        external_labels: Labels = EMPTY,
+        external_url: str = "",
+        grace: float = 60.0,
+    ) -> None:
+        """
+        Args:
+            grace: seconds after `restore` in which an alert that is not returned stays as it was; longer than
+                the first poll of every target takes.
+        """
+        self._expressions = expressions
+        self._ledger = ledger
+        self._recorder = recorder
+        self._clock = clock
+        self._metrics = RuleMetrics(registry)
+        self._around = Surroundings(
+            readability,
+            self._ask,
+            external_labels,
+            external_url,
+            grace,
+            self._note_expansion_failure,
+            self._is_removed,
+        )
+        self._asked: dict[str, Expression] = {}
+        self._instances: frozenset[str] | None = None
+        self._runs: list[GroupRun] = []
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks_of: asyncio.TaskGroup | None = None
+        self._last_tick = clock.monotonic()
+        self.replace(groups)
+
+    # The loop
+
+    async def run(self) -> None:
+        """Evaluates until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._tasks_of = group
+                for run in self._runs:
+                    self._spawn(run)
+                await self._watch()
+        finally:
+            self._tasks_of = None
+            self._tasks.clear()
+
+    @property
+    def last_tick(self) -> float:
+        """Monotonic seconds at which the loop last showed that no group is stuck: what the watchdog goes by."""
+        return self._last_tick
+
+    async def _watch(self) -> None:
+        while True:
+            now = self._clock.monotonic()
+            if all(run.next_tick is None or now - run.next_tick < LATE for run in self._runs):
+                self._last_tick = now
+            await self._clock.sleep(1.0)
+
+    def _spawn(self, run: GroupRun) -> None:
+        if self._tasks_of is not None:
+            name = f"rules {run.group.identity}"
+            self._tasks[run.group.identity] = self._tasks_of.create_task(self._tick_forever(run), name=name)
+
+    async def _tick_forever(self, run: GroupRun) -> None:
+        clock, interval = self._clock, run.group.interval
+        if run.next_tick is None:
+            run.next_tick = clock.monotonic() + _phase(run.group) * min(interval, FIRST_DELAY)
+        while True:
+            await clock.sleep(run.next_tick - clock.monotonic())
+            # The tick's own instant, however late the loop got to it.
+            at = clock.now() - max(clock.monotonic() - run.next_tick, 0.0)
+            await self._evaluate(run, at)
+            missed = int(max(clock.monotonic() - run.next_tick, 0.0) // interval)
+            if missed:
+                run.missed.inc(missed)
+            run.next_tick += (missed + 1) * interval
+
+    async def _evaluate(self, run: GroupRun, at: float) -> None:
+        out = Yield()
+        turn = self._clock.monotonic()
+        try:
+            for ended in run.evaluate(at, out, self._recorder.append, self._clock.monotonic):
+                if ended - turn > SLICE:
+                    await asyncio.sleep(0)
+                    turn = self._clock.monotonic()
+        finally:
+            # Also when a reload ends this run in the middle: these steps have been taken.
+            self._hand_on(out.changes)
+
+    def evaluate_once(self, at: float) -> None:
+        """Evaluate every group now, in order, as if its tick were at that instant (Unix seconds)."""
+        for run in self._runs:
+            out = Yield()
+            for _ in run.evaluate(at, out, self._recorder.append, self._clock.monotonic):
+                pass
+            self._hand_on(out.changes)
+
+    def _hand_on(self, changes: Sequence[AlertChange]) -> None:
+        if changes:
+            self._ledger.submit(changes)
+            self._count()
+
+    def _count(self) -> None:
+        counts = dict.fromkeys(_STATES, 0)
+        for alerts in self._all_alerts():
+            for state, count in alerts.counts().items():
+                counts[state] += count
+        for state, count in counts.items():
+            self._metrics.alerts.labels(str(state)).set(count)
+
+    # What people and other parts ask
+
+    def active(self) -> Sequence[Alert]:
+        """Every alert that is pending, firing or unknown."""
+        return [alert for alerts in self._all_alerts() for alert in alerts.active()]
+
+    @property
+    def groups(self) -> Sequence[GroupStatus]:
+        return [run.status() for run in self._runs]
+
+    def _all_alerts(self) -> Iterable[RuleAlerts]:
+        return (rule.alerts for run in self._runs for rule in run.rules if rule.alerts is not None)
+
+    # Changes from outside
+
+    def replace(self, groups: Iterable[RuleGroup]) -> None:
+        """Evaluate these from now on.
+
+        A rule with the same identity (file, group, name, expression, `for`, labels) keeps its alerts; those of
+        the others end with the reason "rule removed".
+        """
+        at = self._clock.now()
+        before = {run.group.identity: run for run in self._runs}
+        for task in self._tasks.values():
+            task.cancel()
+        self._tasks.clear()
+        self._asked.clear()
+        left = [rule for run in self._runs for rule in run.rules]
+        self._runs = [GroupRun(group, self._around, self._metrics) for group in groups]
+        kept: set[int] = set()
+        for run in self._runs:
+            old = before.get(run.group.identity)
+            if old is not None:
+                kept |= {id(rule) for rule in _take_over(run, old)}
+        changes, batches = [], []
+        sources = {rule.source for run in self._runs for rule in run.rules}
+        for rule in left:
+            if id(rule) not in kept and rule.alerts is not None:
+                changes += rule.alerts.end(at, "rule removed")
+            if rule.source not in sources:
+                batches.append(ending(rule.source, at))
+        for identity in before.keys() - {run.group.identity for run in self._runs}:
+            self._metrics.remove(identity)
+        if batches:
+            self._recorder.append(batches)
+        self._link()
+        self._hand_on(changes)
+        for run in self._runs:
+            self._spawn(run)
+
+    def restore(self, alerts: Iterable[Alert], at: float, *, stopped_at: float | None = None) -> None:
+        """Take back the alerts of an earlier run of the daemon, before the first evaluation.
+
+        They stay as they were until their rule returns them again, or has had time to read what it needs.
+
+        Args:
+            at: now, Unix seconds.
+            stopped_at: when rules were last evaluated, if that is known; after an outage of more than an hour
+                pending alerts begin anew.
+        """
+        is_long = stopped_at is not None and at - stopped_at > PATIENCE
+        changes = []
+        for alert in alerts:
+            if alert.state is AlertState.INACTIVE:
+                continue
+            found = self._rule_of(alert)
+            if found is None or found.alerts is None:
+                changes.append(_ended(alert, at, "rule removed"))
+            elif is_long and alert.state is AlertState.PENDING:
+                changes.append(_ended(alert, at, "long outage"))
+            else:
+                found.alerts.restore(alert, at)
+        self._hand_on(changes)
+        self._count()
+
+    def retain(self, instances: Collection[str]) -> None:
+        """Name the targets that exist: alerts of others that their rules no longer return end with the reason
+        "target removed". Call it after `restore` and whenever the inventory changes."""
+        self._instances = frozenset(instances)
+        at = self._clock.now()
+        changes: list[AlertChange] = []
+        for alerts in self._all_alerts():
+            changes += alerts.end_removed(at)
+        self._hand_on(changes)
+
+    def shift(self, seconds: float) -> None:
+        """The wall clock was set forward by that much: everything keeps its age."""
+        for alerts in self._all_alerts():
+            alerts.shift(seconds)
+        for run in self._runs:
+            if run.last_evaluation is not None:
+                run.last_evaluation += seconds
+
+    def _is_removed(self, labels: Labels) -> bool:
+        instance = labels.get("instance")
+        return instance is not None and self._instances is not None and instance not in self._instances
+
+    def _rule_of(self, alert: Alert) -> RuleRun | None:
+        """The rule that an alert came from: in its own group, else in one of the same name elsewhere."""
+        name = alert.group.rpartition(";")[2]
+        same = [run for run in self._runs if run.group.identity == alert.group]
+        moved = [run for run in self._runs if run.group.name == name and run not in same]
+        for run in (*same, *moved):
+            for rule in run.rules:
+                if isinstance(rule.rule, AlertingRule) and _could_be(rule.rule, alert):
+                    return rule
+        return None
+
+    def _link(self) -> None:
+        """Tell every alerting rule which metrics it reads in the end, through recording rules."""
+        recorded: dict[str, set[str]] = {}
+        for run in self._runs:
+            for rule in run.rules:
+                if isinstance(rule.rule, RecordingRule):
+                    recorded.setdefault(rule.rule.name, set()).update(rule.rule.expression.names)
+        for run in self._runs:
+            for rule in run.rules:
+                if rule.alerts is not None:
+                    rule.alerts.feed_from(_roots(rule.rule.expression.names, recorded))
+
+    # Templates
+
+    def _ask(self, text: str, at: float) -> Sequence[Struct]:
+        """A template's query."""
+        try:
+            expression = self._asked.get(text)
+            if expression is None:
+                if len(self._asked) > 1000:
+                    self._asked.clear()
+                expression = self._asked[text] = self._expressions.compile(text)
+            vector = vector_of(expression.instant(at))
+        except (ExpressionError, EvaluationError, RuleError) as error:
+            raise ExpansionError(f"query {text!r}: {error}") from None
+        return [Struct({"Labels": labels, "Value": value}) for labels, value in vector.samples()]
+
+    def _note_expansion_failure(self, _text: str) -> None:
+        self._metrics.expansion_failures.inc()
+
+
+def _phase(group: RuleGroup) -> float:
+    """A share of the interval that depends only on the group, so that load spreads evenly."""
+    digest = hashlib.blake2b(group.identity.encode("utf-8", "surrogateescape"), digest_size=4).digest()
+    return int.from_bytes(digest) / 2**32
+
+
+def _take_over(run: GroupRun, old: GroupRun) -> list[RuleRun]:
+    """Hand the state of a group's rules to their successors; returns those that have one."""
+    if old.group.interval == run.group.interval:
+        run.next_tick = old.next_tick
+    run.last_evaluation, run.duration = old.last_evaluation, old.duration
+    waiting: dict[tuple[object, ...], list[RuleRun]] = {}
+    for rule in old.rules:
+        waiting.setdefault(rule.rule.identity, []).append(rule)
+    kept = []
+    for rule in run.rules:
+        same = waiting.get(rule.rule.identity)
+        if same:
+            kept.append(same.pop(0))
+            rule.take_over(kept[-1], run.group)
+    return kept
+
+
+def _could_be(rule: AlertingRule, alert: Alert) -> bool:
+    fixed = rule.fixed_labels
+    return rule.name == alert.name and all(alert.labels.get(name) == value for name, value in fixed.pairs)
+
+
+def _ended(alert: Alert, at: float, reason: str) -> AlertChange:
+    resolved = Alert(
+        fingerprint=alert.fingerprint,
+        group=alert.group,
+        labels=alert.labels,
+        annotations=alert.annotations,
+        state=AlertState.INACTIVE,
+        value=alert.value,
+        active_at=alert.active_at,
+        fired_at=alert.fired_at,
+        last_seen_at=alert.last_seen_at,
+        resolved_at=at,
+    )
+    return AlertChange(alert.state, resolved, at, reason)
+
+
+def _roots(names: frozenset[str], recorded: Mapping[str, set[str]]) -> frozenset[str]:
+    """The names with every recorded one replaced by what it is made of."""
+    found, waiting = set(), list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        waiting.extend(recorded.get(name, ()))
+    # A recorded series is always there to be read: it would hide that what it is made of is not.
+    return frozenset(name for name in found if name not in recorded)
