@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -244,3 +244,11 @@ async def poll_with(collector: Collector, watch: Watch, clock: Clock) -> Batch:
         reason, detail = "bug", f"{type(error).__name__} in the collector; see the log"
     spent = clock.monotonic() - started
     return Batch.down(source, at=at, duration=spent, reason=reason, detail=detail)
+
+
+def watches_by_target(status: Iterable[PollStatus]) -> Mapping[str, list[PollStatus]]:
+    """Sources grouped by target name, in the order given."""
+    grouped: dict[str, list[PollStatus]] = {}
+    for one in status:
+        grouped.setdefault(one.source.target, []).append(one)
+    return grouped
