@@ -150,7 +150,7 @@ class Snmpd:
         """Answer with this from now on.
 
         Args:
-            kind: net-snmp's word: integer, gauge, counter, counter64, timeticks, string, octet, objectid, ipaddress.
+            kind: net-snmp word: integer, gauge, counter, counter64, timeticks, string, octet, objectid, ipaddress.
         """
         self._rows[_key(oid)] = (kind, str(value))
         self._write()
