@@ -114,13 +114,16 @@ outbox = Table(
     Column("attempts", Integer, nullable=False),
     Column("last_attempt_at", Float),
     Column("last_error", Text, nullable=False),
-    Column("accepted", JSON, nullable=False),
+    Column("recipients", JSON, nullable=False),
     Column("done_at", Float),
     Index("ix_outbox_receiver", "receiver", "state", "id"),
     Index("ix_outbox_incident_id", "incident_id", "event", "receiver"),
     sqlite_autoincrement=True,  # the sender reads on from the last number it has seen
 )
-"""Messages: pending, delivered or dead. `accepted` lists recipients who have it already."""
+"""Messages: pending, delivered, dead (refused for good) or dropped (no longer of use).
+
+`recipients` says which of several recipients are settled, and how, while others are still tried.
+"""
 
 audit = Table(
     "audit",

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sentinel.db import tables as t
-from sentinel.db.database import Database
+from sentinel.db.database import Database, is_passing
 from sentinel.db.sql import upsert
 from sentinel.incidents.book import DEFAULT_CRITICALITY, Book
 from sentinel.incidents.correlation import Correlate, by_target
@@ -49,6 +49,11 @@ class _Metrics:
         self.failures = Counter(
             "sentinel_ledger_commit_failures", "Commits that failed and were tried again.", registry=registry
         )
+        self.refused = Counter(
+            "sentinel_ledger_refused_changes",
+            "Alert changes that cannot be stored at all.",
+            registry=registry,
+        )
 
 
 class Ledger:
@@ -80,6 +85,7 @@ class Ledger:
         self._pending: list[AlertChange] = []
         self._taken: list[AlertChange] = []
         self._taken_id = ""
+        self._parts: list[list[AlertChange]] = []
         self._submitted = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
@@ -91,7 +97,7 @@ class Ledger:
         self._pending.extend(changes)
         if len(self._pending) > MAX_PENDING:
             self._pending = coalesced(self._pending)
-        self._metrics.pending.set(len(self._pending) + len(self._taken))
+        self._metrics.pending.set(self._uncommitted())
         self._settled.clear()
         self._submitted.set()
 
@@ -123,9 +129,12 @@ class Ledger:
             try:
                 await self._commit()
                 failures = 0
-            except (DBAPIError, OSError) as error:
-                failures += 1
+            except Exception as error:  # noqa: BLE001  whatever it is, the changes stay until in or refused
                 self._metrics.failures.inc()
+                if not is_passing(error):
+                    self._narrow(error)
+                    continue
+                failures += 1
                 if failures == 1:
                     facts = {"error": reason_of(error), "changes": len(self._taken)}
                     log.error("commit failed, trying again", extra={"facts": facts})
@@ -133,13 +142,36 @@ class Ledger:
 
     def _take(self) -> bool:
         """Take what is pending, unless something taken earlier is still to be committed."""
-        if not self._taken and self._pending:
+        if not self._taken and self._parts:
+            self._taken = self._parts.pop(0)
+        elif not self._taken and self._pending:
             self._taken, self._pending = self._pending, []
-            self._taken_id = uuid.uuid4().hex
+        else:
+            self._settle_if_idle()
+            return bool(self._taken)
+        self._taken_id = uuid.uuid4().hex
+        return True
+
+    def _settle_if_idle(self) -> None:
         if not self._taken:
             self._submitted.clear()
             self._settled.set()
-        return bool(self._taken)
+
+    def _narrow(self, error: BaseException) -> None:
+        """One alert cannot be stored: commit by halves until it stands alone, then refuse it loudly."""
+        prints = sorted({change.alert.fingerprint for change in self._taken})
+        if len(prints) > 1:
+            first = frozenset(prints[: len(prints) // 2])
+            halves = (
+                [change for change in self._taken if change.alert.fingerprint in first],
+                [change for change in self._taken if change.alert.fingerprint not in first],
+            )
+            self._parts[:0] = halves
+        else:
+            facts = {"fingerprint": prints[0], "error": reason_of(error)}
+            log.error("alert cannot be stored, left out", extra={"facts": facts}, exc_info=error)
+            self._metrics.refused.inc(len(self._taken))
+        self._taken = []
 
     async def _commit(self) -> None:
         started = self._clock.monotonic()
@@ -149,8 +181,11 @@ class Ledger:
                 await self._write(connection, self._taken)
         self._taken = []
         self._metrics.seconds.observe(self._clock.monotonic() - started)
-        self._metrics.pending.set(len(self._pending))
+        self._metrics.pending.set(self._uncommitted())
         self._committed()
+
+    def _uncommitted(self) -> int:
+        return len(self._pending) + len(self._taken) + sum(map(len, self._parts))
 
     async def _write(self, connection: AsyncConnection, changes: Sequence[AlertChange]) -> None:
         cases = await load_cases(connection, changes, self._correlate)
@@ -169,7 +204,7 @@ class Ledger:
                 while self._take():
                     await self._commit()
         except (DBAPIError, OSError) as error:
-            facts = {"error": reason_of(error), "changes": len(self._taken) + len(self._pending)}
+            facts = {"error": reason_of(error), "changes": self._uncommitted()}
             log.error("stopped with uncommitted changes", extra={"facts": facts})
 
 

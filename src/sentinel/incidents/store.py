@@ -137,7 +137,7 @@ def _messages(case: Case, dispatch: Dispatch, at: float) -> list[dict[str, Any]]
                 "state": "pending",
                 "attempts": 0,
                 "last_error": "",
-                "accepted": [],
+                "recipients": {},
             }
             for message in messages
         ]

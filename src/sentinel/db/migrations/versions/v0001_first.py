@@ -119,7 +119,7 @@ def _outbox() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         _at("last_attempt_at"),
         _text("last_error"),
-        sa.Column("accepted", sa.JSON(), nullable=False),
+        sa.Column("recipients", sa.JSON(), nullable=False),
         _at("done_at"),
         sa.PrimaryKeyConstraint("id", name="pk_outbox"),
         sa.UniqueConstraint("key", name="uq_outbox_key"),

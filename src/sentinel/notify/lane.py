@@ -1,0 +1,110 @@
+"""The queue of one receiver: order kept within an incident, pauses kept after failures. No I/O."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Iterable
+
+from sentinel.notify.outbox import Waiting
+from sentinel.notify.receiver import Outcome, Result
+from sentinel.runtime.supervise import backoff
+
+LONGEST_PAUSE = 300.0
+WINDOW = 10_000
+"""Rows known at a time; the table holds the rest."""
+
+
+class Lane:
+    """Instants are monotonic seconds."""
+
+    def __init__(self, receiver: str, concurrency: int) -> None:
+        self.receiver = receiver
+        self.concurrency = concurrency
+        self.stirred = asyncio.Event()
+        """Something changed: new rows, a free slot."""
+        self.seen = 0
+        """Last row number read from the table."""
+        self.is_read_out = False
+        self._queues: dict[int, deque[Waiting]] = {}
+        self._ready: list[tuple[float, int, int]] = []  # when, row, incident
+        self._flying = 0
+        self._paused_until = 0.0
+        self._failures = 0
+        self._known = 0
+
+    @property
+    def is_failing(self) -> bool:
+        """The receiver itself has failed and has not been well since."""
+        return self._failures > 0
+
+    @property
+    def room(self) -> int:
+        """How many more rows it may take in."""
+        return max(0, WINDOW - self._known)
+
+    def stir(self) -> None:
+        self.is_read_out = False
+        self.stirred.set()
+
+    def add(self, rows: Iterable[Waiting]) -> None:
+        """Further rows, in their order."""
+        for row in rows:
+            self.seen = row.id
+            self._known += 1
+            queue = self._queues.setdefault(row.incident, deque())
+            queue.append(row)
+            if len(queue) == 1:
+                heapq.heappush(self._ready, (0.0, row.id, row.incident))
+
+    def take(self, now: float) -> Waiting | None:
+        """The next row to send, if one is due and there is a free slot.
+
+        After a failure of the receiver itself one row at a time probes it.
+        """
+        slots = 1 if self._failures else self.concurrency
+        if self._flying >= slots or now < self._paused_until:
+            return None
+        if not self._ready or self._ready[0][0] > now:
+            return None
+        _, _, incident = heapq.heappop(self._ready)
+        self._flying += 1
+        return self._queues[incident][0]
+
+    def wait(self, now: float) -> float | None:
+        """Seconds until something may become due by itself; None: not before it is stirred."""
+        slots = 1 if self._failures else self.concurrency
+        if self._flying >= slots or not self._ready:
+            return None
+        return max(self._paused_until - now, self._ready[0][0] - now, 0.0)
+
+    def done(self, row: Waiting, outcome: Outcome | None, now: float) -> None:
+        """What became of a row that was taken; None: it was dropped unsent."""
+        self._flying -= 1
+        if outcome is not None:
+            self._pace(outcome, now)
+        queue = self._queues[row.incident]
+        if outcome is not None and outcome.result is Result.RETRY:
+            attempts = row.attempts + 1
+            queue[0] = Waiting(row.id, row.incident, attempts)
+            pause = backoff(attempts, longest=LONGEST_PAUSE)
+            heapq.heappush(self._ready, (now + pause, row.id, row.incident))
+        else:
+            queue.popleft()
+            self._known -= 1
+            if queue:
+                heapq.heappush(self._ready, (0.0, queue[0].id, row.incident))
+            else:
+                del self._queues[row.incident]
+        self.stirred.set()
+
+    def _pace(self, outcome: Outcome, now: float) -> None:
+        if not outcome.is_unwell:
+            self._failures = 0
+        else:
+            self._failures += 1
+            pause = backoff(self._failures, longest=LONGEST_PAUSE)
+            self._paused_until = max(self._paused_until, now + pause)
+        if outcome.retry_after is not None:
+            self._paused_until = max(self._paused_until, now + outcome.retry_after)

@@ -1,0 +1,280 @@
+"""The sender: takes messages out of the outbox to receivers, and marks them once the far side has answered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from sqlalchemy.exc import DBAPIError
+
+from sentinel.db.database import Database
+from sentinel.notify.lane import Lane
+from sentinel.notify.outbox import Waiting, backlog, bury_orphans, drop, fetch, mark, waiting
+from sentinel.notify.receiver import Delivery, Outcome, Receiver, Result
+from sentinel.runtime.clock import Clock
+from sentinel.runtime.supervise import backoff
+
+log = logging.getLogger(__name__)
+
+DEADLINE = 10.0
+"""Seconds that one send may take in all."""
+GRACE = 5.0
+"""Seconds that a stop grants to messages on their way."""
+MEASURE_EVERY = 5.0
+RETIRE_AFTER = 2 * DEADLINE
+
+
+class _Metrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.pending = Gauge(
+            "sentinel_outbox_pending", "Messages waiting to be delivered.", ["receiver"], registry=registry
+        )
+        self.oldest = Gauge(
+            "sentinel_outbox_oldest_seconds", "Age of the oldest message waiting.", registry=registry
+        )
+        self.dead = Counter(
+            "sentinel_outbox_dead", "Messages that cannot be delivered.", ["receiver"], registry=registry
+        )
+        self.sent = Counter(
+            "sentinel_notifications", "Attempts to deliver.", ["receiver", "result"], registry=registry
+        )
+        self.seconds = Histogram(
+            "sentinel_notification_seconds",
+            "Time of one attempt to deliver.",
+            ["receiver"],
+            buckets=(0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10),
+            registry=registry,
+        )
+
+
+class Sender:
+    """
+    Args:
+        receivers: by name.
+        concurrency: how many messages may be on their way to a receiver; 4 where not given.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        receivers: Mapping[str, Receiver],
+        *,
+        clock: Clock,
+        registry: CollectorRegistry,
+        concurrency: Mapping[str, int] | None = None,
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._metrics = _Metrics(registry)
+        self._receivers = dict(receivers)
+        self._concurrency = dict(concurrency or {})
+        self._retired: list[Receiver] = []
+        self._changed = asyncio.Event()
+        self._lanes: dict[str, Lane] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._flights: set[asyncio.Task[None]] = set()
+
+    def wake(self) -> None:
+        """Messages were committed."""
+        for lane in self._lanes.values():
+            lane.stir()
+
+    def use(self, receivers: Mapping[str, Receiver], concurrency: Mapping[str, int] | None = None) -> None:
+        """Other receivers from now on; the former ones are closed when nothing can be on its way any more."""
+        self._retired += self._receivers.values()
+        self._receivers = dict(receivers)
+        self._concurrency = dict(concurrency or {})
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Deliver until cancelled; then what is on its way is finished, and marked, within a few seconds."""
+        async with asyncio.TaskGroup() as flights:
+            try:
+                async with asyncio.TaskGroup() as lanes:
+                    lanes.create_task(self._measure())
+                    await self._keep_lanes(lanes, flights)
+            except asyncio.CancelledError:
+                if self._flights:
+                    await asyncio.wait(self._flights, timeout=GRACE)
+                raise
+            finally:
+                self._lanes.clear()
+                self._tasks.clear()
+
+    async def close(self) -> None:
+        """Close the receivers' connections."""
+        for receiver in (*self._retired, *self._receivers.values()):
+            await receiver.close()
+
+    async def _keep_lanes(self, lanes: asyncio.TaskGroup, flights: asyncio.TaskGroup) -> None:
+        """A lane for each receiver, also after the receivers have changed."""
+        while True:
+            self._changed.clear()
+            for name in self._lanes.keys() - self._receivers.keys():
+                self._tasks.pop(name).cancel()
+                del self._lanes[name]
+            await self._bury_orphans()
+            for name in self._receivers:
+                limit = self._concurrency.get(name, 4)
+                if name in self._lanes:
+                    self._lanes[name].concurrency = limit
+                    continue
+                lane = self._lanes[name] = Lane(name, limit)
+                self._tasks[name] = lanes.create_task(self._serve(lane, flights), name=f"lane {name}")
+            if self._retired:
+                retired, self._retired = self._retired, []
+                lanes.create_task(self._retire(retired))
+            await self._changed.wait()
+
+    async def _retire(self, receivers: list[Receiver]) -> None:
+        try:
+            await self._clock.sleep(RETIRE_AFTER)
+        finally:
+            for receiver in receivers:
+                await receiver.close()
+
+    async def _bury_orphans(self) -> None:
+        while True:
+            try:
+                orphans = await bury_orphans(self._db, list(self._receivers), at=self._clock.now())
+                break
+            except (DBAPIError, OSError) as error:
+                await self._database_is_away(error, 1)
+        for name, count in orphans.items():
+            self._metrics.dead.labels(name).inc(count)
+            log.error("messages for a removed receiver", extra={"facts": {"receiver": name, "count": count}})
+
+    async def _serve(self, lane: Lane, flights: asyncio.TaskGroup) -> None:
+        failures = 0
+        while True:
+            lane.stirred.clear()
+            try:
+                await self._read_on(lane)
+                failures = 0
+            except (DBAPIError, OSError) as error:
+                failures += 1
+                await self._database_is_away(error, failures)
+                continue
+            while (row := lane.take(self._clock.monotonic())) is not None:
+                flight = flights.create_task(self._fly(lane, row))
+                self._flights.add(flight)
+                flight.add_done_callback(self._flights.discard)
+            await self._pause(lane)
+
+    async def _read_on(self, lane: Lane) -> None:
+        while not lane.is_read_out and lane.room:
+            limit = lane.room
+            lane.is_read_out = True  # a stir while we read makes it false again
+            rows = await waiting(self._db, lane.receiver, after=lane.seen, limit=limit)
+            lane.add(rows)
+            if len(rows) == limit:
+                lane.is_read_out = False
+
+    async def _pause(self, lane: Lane) -> None:
+        """Until the lane is stirred or its next row is due."""
+        seconds = lane.wait(self._clock.monotonic())
+        if seconds is None:
+            await lane.stirred.wait()
+            return
+        async with asyncio.TaskGroup() as group:
+            timer = group.create_task(self._ring(lane, seconds))
+            await lane.stirred.wait()
+            timer.cancel()
+
+    async def _ring(self, lane: Lane, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        lane.stirred.set()
+
+    async def _fly(self, lane: Lane, row: Waiting) -> None:
+        """One attempt, from reading the row to marking it."""
+        fetched = await self._fetched(row)
+        if fetched is None:
+            outcome = Outcome(Result.REFUSED, "no longer needed")
+        else:
+            outcome = await self._attempt(lane, fetched)
+            await self._marked(lane, fetched, outcome)
+        lane.done(row, outcome, self._clock.monotonic())
+
+    async def _fetched(self, row: Waiting) -> Delivery | None:
+        failures = 0
+        while True:
+            try:
+                delivery, makes_sense = await fetch(self._db, row.id)
+                if makes_sense:
+                    return delivery
+                reason = "the alert itself was not delivered"
+                await drop(self._db, row.id, reason=reason, at=self._clock.now())
+                return None
+            except (DBAPIError, OSError) as error:
+                failures += 1
+                await self._database_is_away(error, failures)
+
+    async def _attempt(self, lane: Lane, delivery: Delivery) -> Outcome:
+        started = self._clock.monotonic()
+        receiver = self._receivers.get(lane.receiver)
+        if receiver is None:
+            return Outcome(Result.REFUSED, "the receiver is no longer configured")
+        try:
+            async with asyncio.timeout(DEADLINE):
+                outcome = await receiver.send(delivery)
+        except TimeoutError:
+            outcome = Outcome(
+                Result.RETRY,
+                f"no answer within {DEADLINE:g} s",
+                recipients=delivery.recipients,
+                is_unwell=True,
+            )
+        except Exception:  # a bug in one receiver must not stop the others
+            log.exception("receiver failed", extra={"facts": {"receiver": lane.receiver}})
+            outcome = Outcome(
+                Result.RETRY, "failed inside Sentinel, see the log", recipients=delivery.recipients
+            )
+        self._metrics.seconds.labels(lane.receiver).observe(self._clock.monotonic() - started)
+        self._metrics.sent.labels(lane.receiver, outcome.result.value).inc()
+        return outcome
+
+    async def _marked(self, lane: Lane, delivery: Delivery, outcome: Outcome) -> None:
+        """Keep at it until the database has it: sending again instead would repeat the message."""
+        receiver = self._receivers.get(lane.receiver)
+        kind = receiver.kind if receiver else "nothing"
+        failures = 0
+        while True:
+            try:
+                await mark(self._db, delivery, outcome, kind=kind, at=self._clock.now())
+                break
+            except (DBAPIError, OSError) as error:
+                failures += 1
+                await self._database_is_away(error, failures)
+        facts = {"receiver": lane.receiver, "incident": delivery.incident, "reason": outcome.detail}
+        if outcome.result is Result.REFUSED:
+            self._metrics.dead.labels(lane.receiver).inc()
+            log.error("message refused", extra={"facts": facts})
+        elif outcome.result is Result.RETRY and not lane.is_failing:
+            log.warning("delivery failed, trying again", extra={"facts": facts})
+
+    async def _database_is_away(self, error: Exception, failures: int) -> None:
+        if failures == 1:
+            log.error("outbox cannot be read or marked", extra={"facts": {"error": _first_line(error)}})
+        await self._clock.sleep(backoff(failures, first=0.1, longest=5.0))
+
+    async def _measure(self) -> None:
+        """Backlog as metrics."""
+        known: set[str] = set()
+        while True:
+            try:
+                backlogs = await backlog(self._db)
+            except (DBAPIError, OSError):
+                backlogs = {}
+            now = self._clock.now()
+            for name in known | backlogs.keys() | self._receivers.keys():
+                self._metrics.pending.labels(name).set(backlogs[name].count if name in backlogs else 0)
+            known |= backlogs.keys()
+            oldest = min((one.oldest_at for one in backlogs.values()), default=now)
+            self._metrics.oldest.set(max(0.0, now - oldest))
+            await self._clock.sleep(MEASURE_EVERY)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error.orig) if isinstance(error, DBAPIError) else str(error)

@@ -1,0 +1,74 @@
+"""Words of messages in the languages that ship."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+Language = Literal["en", "zh-CN"]
+
+
+class Texts(TypedDict):
+    firing: str
+    acknowledged: str
+    resolved: str
+    incident: str
+    grade: str
+    target: str
+    since: str
+    ended: str
+    by: str
+    why: str
+    alerts: str
+    unknown: str
+    more: str
+    open_page: str
+    runbook: str
+    lasted: str
+    footer: str
+
+
+ENGLISH = Texts(
+    firing="FIRING",
+    acknowledged="ACKNOWLEDGED",
+    resolved="RESOLVED",
+    incident="Incident",
+    grade="Grade",
+    target="Target",
+    since="Since",
+    ended="Ended",
+    by="By",
+    why="What happened",
+    alerts="Alerts",
+    unknown="cannot be read now",
+    more="and {count} more",
+    open_page="Open the incident",
+    runbook="Runbook",
+    lasted="Lasted",
+    footer="Sent by Sentinel. All messages about this incident are one thread.",
+)
+
+CHINESE = Texts(
+    firing="告警",
+    acknowledged="已确认",
+    resolved="已恢复",
+    incident="事件",
+    grade="等级",
+    target="对象",
+    since="开始时间",
+    ended="结束时间",
+    by="处理人",
+    why="情况",
+    alerts="告警明细",
+    unknown="当前无法读取",
+    more="另有 {count} 条",
+    open_page="查看事件",
+    runbook="处置手册",
+    lasted="持续时间",
+    footer="由 Sentinel 发送。同一事件的消息归入同一会话。",
+)
+
+TEXTS: dict[Language, Texts] = {"en": ENGLISH, "zh-CN": CHINESE}
+COLOURS = {"I": "#b3261e", "II": "#b25e02", "III": "#8a6d00", "IV": "#1f5fa8"}
+"""Of the grades: red, orange, yellow, blue, dark enough for white text."""
+CALM = "#2e7d32"
+"""Of a recovery."""
