@@ -6,7 +6,6 @@ array of samples, stored in the head. snmpbulkwalk only prints.
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import uvloop
 from prometheus_client import CollectorRegistry
+from tests.servers.debian import MissingServerError, environment, program
 
 from bench.form import Figure, Report, cpu_ms, measure_children
 from bench.snmp_agent import COLUMNS
@@ -27,7 +27,6 @@ from sentinel.model.batch import Batch
 from sentinel.model.target import Target
 from sentinel.runtime.clock import SystemClock
 from sentinel.series.head import Head
-from tests.servers.debian import MissingServerError, environment, program
 
 PORTS = 50
 POLLS = 40

@@ -62,6 +62,7 @@ class Translator:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._numbers = {column.oid: number for number, column in enumerate(plan.columns)}
+        self._looked_up: dict[tuple[str, str, texts.Numbers], tuple[str, texts.Numbers | None]] = {}
 
     def translate(self, tables: Tables, without: Mapping[int, str] | None = None) -> Translation:
         """
@@ -69,6 +70,7 @@ class Translator:
             without: columns that could not be read whole; metrics whose labels need one of them are left out.
         """
         result, seen = Translation(), set[Labels]()
+        self._looked_up.clear()
         gone = {self._plan.columns[column].oid for column in without or ()}
         for number, column in enumerate(self._plan.columns):
             metric = column.metric
@@ -88,6 +90,7 @@ class Translator:
                     scales = metric.type in NUMBER_TYPES
                     result.scales.append(metric.scale if scales and metric.scale else 1.0)
                     result.offsets.append(metric.offset if scales else 0.0)
+        self._looked_up.clear()
         return result
 
     def _samples(
@@ -145,21 +148,27 @@ class Translator:
     def _look_up(
         self, lookup: Lookup, labels: dict[str, str], used: dict[str, texts.Numbers], tables: Tables
     ) -> None:
-        numbers = [number for label in lookup.labels for number in used.get(label, ())]
+        numbers = tuple(number for label in lookup.labels for number in used.get(label, ()))
+        asked = (lookup.oid or "", lookup.type or "", numbers)
+        found = self._looked_up.get(asked)
+        if found is None:
+            found = self._looked_up[asked] = self._found(*asked, tables)
+        labels[lookup.labelname], number = found
+        if number is not None:
+            used[lookup.labelname] = number
+
+    def _found(
+        self, oid: str, kind: str, numbers: texts.Numbers, tables: Tables
+    ) -> tuple[str, texts.Numbers | None]:
+        """A looked-up label, and the index numbers with which a later lookup may go on from it."""
         suffix = ber.encode_numbers(numbers)
-        oid, kind = lookup.oid or "", lookup.type or ""
         cell = self._cell(ber.encode_oid(oid), suffix, tables)
         if cell is None:
-            labels[lookup.labelname] = ""
-            return
-        tag, content = cell
+            return "", None
         if kind in COMBINED_TYPES:
             kind = texts.combined_type(kind, self._type_number(oid, suffix, tables))
-        labels[lookup.labelname] = texts.value_text(tag, content, kind)
-        # A later lookup may go on from this value: it is a number in the next column's index.
-        number = ber.number(tag, content)
-        if isinstance(number, int):
-            used[lookup.labelname] = (number & 0xFFFFFFFF,)
+        number = ber.number(*cell)
+        return texts.value_text(*cell, kind), (number & 0xFFFFFFFF,) if isinstance(number, int) else None
 
     def _type_number(self, oid: str, suffix: bytes, tables: Tables) -> int | None:
         """The number in the column before, which says of what type a combined value is."""
