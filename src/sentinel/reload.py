@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import glob
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Gauge
 
 from sentinel.collect.modules import Modules, load_modules
 from sentinel.config.document import Document
@@ -14,7 +19,12 @@ from sentinel.config.settings import Settings, load_document
 from sentinel.inventory.targets import build_targets, read_targets
 from sentinel.model.problem import Problem, UnusableError
 from sentinel.model.target import Target
-from sentinel.rules.files import Expressions, RuleGroup, load_rules
+from sentinel.rules.files import load_rules
+from sentinel.rules.rule import RuleGroup
+from sentinel.rules.seams import Expressions
+from sentinel.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
 
 _WILD = "*?["
 
@@ -35,7 +45,7 @@ _FIXED = (
 """Keys that a running daemon cannot take over."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Configuration:
     """Everything that people wrote, read and checked."""
 
@@ -50,6 +60,11 @@ class Configuration:
     def data_dir(self) -> Path:
         return self.path.parent / self.settings.daemon.data_dir
 
+    @cached_property
+    def criticality(self) -> Mapping[str, int]:
+        """By target name."""
+        return {target.name: target.criticality for target in self.targets}
+
 
 def build(path: Path, expressions: Expressions) -> Configuration:
     """The configuration file and all files it names.
@@ -62,7 +77,8 @@ def build(path: Path, expressions: Expressions) -> Configuration:
     problems = list(routing_problems(document, settings.route, settings.receiver))
     problems += _without_file(document, ("collect", "collectors"), settings.collect.collectors, base)
     problems += _without_file(document, ("rules", "files"), settings.rules.files, base)
-    modules, targets = Modules(), ()
+    modules = Modules()
+    targets: tuple[Target, ...] = ()
     groups: tuple[RuleGroup, ...] = ()
     try:
         modules = load_modules(expand(settings.collect.collectors, base))
@@ -120,3 +136,61 @@ def _without_file(
 
 def _is_wild(pattern: str) -> bool:
     return any(char in pattern for char in _WILD)
+
+
+class Reloader:
+    """Reads everything again and puts it in force as a whole."""
+
+    def __init__(
+        self,
+        running: Configuration,
+        expressions: Expressions,
+        registry: CollectorRegistry,
+        clock: Clock,
+        swap: Callable[[Configuration], None],
+    ) -> None:
+        """
+        Args:
+            swap: puts a configuration in force; it may raise UnusableError only before it has changed anything.
+        """
+        self.running = running
+        self._expressions = expressions
+        self._clock = clock
+        self._swap = swap
+        self._turn = asyncio.Lock()
+        self._successful = Gauge(
+            "sentinel_config_last_reload_successful",
+            "1 if the last attempt to read the configuration succeeded.",
+            registry=registry,
+        )
+        self._succeeded_at = Gauge(
+            "sentinel_config_last_reload_success_timestamp_seconds",
+            "When the configuration in force was read.",
+            registry=registry,
+        )
+        self._note(is_success=True)
+
+    async def reload(self) -> Sequence[Problem]:
+        """Every problem found; empty: the new configuration is in force."""
+        async with self._turn:
+            try:
+                wanted = await asyncio.to_thread(build, self.running.path, self._expressions)
+                problems = list(unchangeable(self.running, wanted))
+                if problems:
+                    raise UnusableError(problems)
+                self._swap(wanted)
+            except UnusableError as error:
+                for problem in error.problems:
+                    log.error("reload refused", extra={"facts": {"problem": problem}})
+                self._note(is_success=False)
+                return error.problems
+            self.running = wanted
+            self._note(is_success=True)
+            facts = {"targets": len(wanted.targets), "groups": len(wanted.groups)}
+            log.info("configuration reloaded", extra={"facts": facts})
+            return ()
+
+    def _note(self, *, is_success: bool) -> None:
+        self._successful.set(is_success)
+        if is_success:
+            self._succeeded_at.set(self._clock.now())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeVar
 
 from prometheus_client import CollectorRegistry
 
@@ -21,6 +21,8 @@ from sentinel.config.auth import Auth
 from sentinel.inventory.targets import Kind
 from sentinel.model.target import Target
 from sentinel.runtime.clock import Clock
+
+T = TypeVar("T")
 
 OWN = "sentinel"
 """Target and module of the daemon's own figures, so that rules can judge them."""
@@ -46,13 +48,9 @@ class Drivers:
 
     def adopt(self, modules: Modules, auths: Mapping[str, Auth]) -> None:
         """Collectors opened from now on read with these; those that are open go on as they are."""
-        for kept, new in (
-            (self._snmp_modules, modules.snmp),
-            (self._ssh_modules, modules.ssh),
-            (self._auths, auths),
-        ):
-            kept.clear()  # type: ignore[attr-defined]
-            kept.update(new)  # type: ignore[attr-defined]
+        _refill(self._snmp_modules, modules.snmp)
+        _refill(self._ssh_modules, modules.ssh)
+        _refill(self._auths, auths)
 
     def watches(
         self, targets: Iterable[Target], modules: Modules, auths: Mapping[str, Auth]
@@ -72,3 +70,8 @@ class Drivers:
     async def close(self) -> None:
         for driver in self._drivers.values():
             await driver.close()
+
+
+def _refill(kept: dict[str, T], new: Mapping[str, T]) -> None:
+    kept.clear()
+    kept.update(new)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 
 STORE_DELAY = 0.02
 """Seconds that finished polls wait for company, so that those of one tick are stored together."""
+
+
+MINUTE = 60.0
 
 
 class Sink(Protocol):
@@ -104,9 +108,20 @@ class PollLoops:
         self._group: asyncio.TaskGroup | None = None
         self._finished: list[Batch] = []
         self._arrived = asyncio.Event()
+        self._counts: deque[tuple[float, int]] = deque()
+        """Monotonic seconds and number of polls stored, over the last minute."""
 
     def status(self) -> Sequence[PollStatus]:
         return list(self._status.values())
+
+    def polls_per_second(self) -> float:
+        """Mean over the last minute, or since the first poll if that is less."""
+        if not self._counts:
+            return 0.0
+        now = self._clock.monotonic()
+        self._drop_old_counts(now)
+        span = max(now - self._counts[0][0], 1.0) if self._counts else 1.0
+        return sum(count for _, count in self._counts) / span
 
     def replace(self, watches: Iterable[Watch]) -> None:
         """Poll these from now on: what did not change goes on undisturbed, what is gone ends as stale."""
@@ -215,7 +230,14 @@ class PollLoops:
             self._arrived.clear()
             batches, self._finished = self._finished, []
             if batches:
+                now = self._clock.monotonic()
+                self._counts.append((now, len(batches)))
+                self._drop_old_counts(now)
                 self._sink.append(batches)
+
+    def _drop_old_counts(self, now: float) -> None:
+        while self._counts and now - self._counts[0][0] > MINUTE:
+            self._counts.popleft()
 
 
 async def poll_once(watch: Watch, clock: Clock) -> Batch:

@@ -1,0 +1,203 @@
+"""Wiring: which parts the daemon has and how they hang together. Reads as a table of contents."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from sentinel import __version__
+from sentinel.care import Care
+from sentinel.collect.drivers import Drivers
+from sentinel.collect.poll import PollLoops
+from sentinel.config.settings import load_settings
+from sentinel.db.database import Database
+from sentinel.faces import build_faces
+from sentinel.incidents.incidents import Incidents
+from sentinel.incidents.ledger import Ledger
+from sentinel.model.labels import Labels
+from sentinel.notify.dispatch import Dispatch
+from sentinel.notify.receiver import Receiver
+from sentinel.notify.receivers import build_receivers
+from sentinel.notify.sender import Sender
+from sentinel.promql.engine import Engine
+from sentinel.reload import Configuration, Reloader, build
+from sentinel.rules.engine import RuleEngine
+from sentinel.runtime.clock import SystemClock
+from sentinel.runtime.follow import follow_wall_clock, watch_event_loop
+from sentinel.runtime.logs import set_up_logs
+from sentinel.runtime.notify import Systemd
+from sentinel.runtime.supervise import Supervisor
+from sentinel.series.head import Head
+from sentinel.web.app import create_app
+from sentinel.web.server import listen, serve
+
+log = logging.getLogger(__name__)
+
+STUCK = 20.0
+"""Seconds without a sign of life from the rule loop after which the watchdog is no longer fed."""
+
+
+def run_daemon(path: Path) -> None:
+    """The daemon on a configuration, until SIGTERM or SIGINT.
+
+    Raises:
+        UnusableError: the configuration or the database cannot be used.
+        ListenError: the address cannot be listened on.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(path.resolve()))
+
+
+async def _run(path: Path) -> None:
+    settings = load_settings(path)
+    set_up_logs(settings.daemon.log_level)
+    clock, registry, systemd, stop = SystemClock(), CollectorRegistry(), Systemd(), asyncio.Event()
+    head = Head(retention=settings.history.memory)
+    engine = Engine(head)
+    running = build(path, engine)
+    receivers = _receivers(running, clock)
+    async with AsyncExitStack() as stack:
+        channel = stack.enter_context(listen(*settings.web.address))
+        db = await stack.enter_async_context(
+            Database.open(settings.store.url, clock=clock, data_dir=running.data_dir)
+        )
+        drivers = Drivers(clock, registry, ssh_connects=settings.collect.ssh_connects)
+        stack.push_async_callback(drivers.close)
+        sender = Sender(db, receivers, clock=clock, registry=registry, concurrency=_concurrency(running))
+        stack.push_async_callback(sender.close)
+        ledger = Ledger(
+            db,
+            _dispatch(running),
+            clock=clock,
+            registry=registry,
+            criticality_of=lambda name: _criticality(reloader.running, name),
+            committed=sender.wake,
+        )
+        incidents = Incidents(db, clock, _dispatch(running), committed=sender.wake)
+        loops = PollLoops(head, clock, registry, concurrency=settings.collect.concurrency)
+        rules = RuleEngine(
+            running.groups,
+            expressions=engine,
+            readability=head,
+            ledger=ledger,
+            recorder=head,
+            clock=clock,
+            registry=registry,
+            external_labels=Labels(settings.rules.external_labels),
+            external_url=settings.daemon.external_url,
+            grace=settings.care.restart_grace,
+        )
+        rules.restore(await ledger.load_alerts(), clock.now())
+
+        def swap(wanted: Configuration) -> None:
+            fresh = _receivers(wanted, clock)  # the only step that may fail comes first
+            drivers.adopt(wanted.modules, wanted.settings.auth)
+            loops.replace(drivers.watches(wanted.targets, wanted.modules, wanted.settings.auth))
+            rules.replace(wanted.groups)
+            rules.retain(_instances(wanted))
+            ledger.use(_dispatch(wanted))
+            incidents.use(_dispatch(wanted))
+            sender.use(fresh, _concurrency(wanted))
+
+        reloader = Reloader(running, engine, registry, clock, swap)
+        drivers.adopt(running.modules, running.settings.auth)
+        loops.replace(drivers.watches(running.targets, running.modules, running.settings.auth))
+        rules.retain(_instances(running))
+        care = Care(db, registry, lambda: reloader.running)
+        faces = build_faces(
+            settings,
+            clock=clock,
+            registry=registry,
+            head=head,
+            engine=engine,
+            rules=rules,
+            ledger=ledger,
+            incidents=incidents,
+            loops=loops,
+            db=db,
+            reload=reloader.reload,
+        )
+        app = create_app(faces, registry)
+        _obey_signals(stop, reloader, systemd)
+        systemd.ready(f"watching {len(running.targets)} targets")
+        facts = {"version": __version__, "targets": len(running.targets), "url": settings.daemon.external_url}
+        log.info("ready", extra={"facts": facts})
+        await Supervisor(clock, registry).run(
+            {
+                "polls": loops.run,
+                "rules": rules.run,
+                "ledger": ledger.run,
+                "sender": sender.run,
+                "web": lambda: serve(app, channel),
+                "care": care.run,
+                "clock": lambda: follow_wall_clock(clock, (head.shift, rules.shift)),
+                "event loop": lambda: watch_event_loop(registry),
+                "watchdog": lambda: _feed_watchdog(systemd, rules, clock),
+            },
+            stop,
+        )
+        log.info("stopped")
+
+
+def _obey_signals(stop: asyncio.Event, reloader: Reloader, systemd: Systemd) -> None:
+    """SIGTERM and SIGINT stop, SIGHUP reloads."""
+    loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Task[None]] = set()
+
+    def end() -> None:
+        systemd.stopping()
+        stop.set()
+
+    async def reload() -> None:
+        systemd.reloading()
+        problems = await reloader.reload()
+        systemd.ready("reload refused, see the journal" if problems else "configuration reloaded")
+
+    def again() -> None:
+        task = loop.create_task(reload(), name="reload")
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGTERM, end)
+    loop.add_signal_handler(signal.SIGINT, end)
+    loop.add_signal_handler(signal.SIGHUP, again)
+
+
+async def _feed_watchdog(systemd: Systemd, rules: RuleEngine, clock: SystemClock) -> None:
+    """Tell systemd that the daemon lives for as long as the rule loop does."""
+    pause = systemd.watchdog_seconds / 3 or STUCK
+    while True:
+        if clock.monotonic() - rules.last_tick < STUCK:
+            systemd.alive()
+        await asyncio.sleep(pause)
+
+
+def _receivers(configuration: Configuration, clock: SystemClock) -> Mapping[str, Receiver]:
+    daemon = configuration.settings.daemon
+    return build_receivers(
+        configuration.settings.receiver, clock=clock, language=daemon.language, zone=daemon.timezone
+    )
+
+
+def _concurrency(configuration: Configuration) -> dict[str, int]:
+    return {one.name: one.concurrency for one in configuration.settings.receiver}
+
+
+def _dispatch(configuration: Configuration) -> Dispatch:
+    settings = configuration.settings
+    return Dispatch(settings.route, settings.receiver, external_url=settings.daemon.external_url)
+
+
+def _instances(configuration: Configuration) -> set[str]:
+    return {target.name for target in configuration.targets} | {"sentinel"}
+
+
+def _criticality(configuration: Configuration, name: str) -> int:
+    return configuration.criticality.get(name, 3)

@@ -1,0 +1,138 @@
+"""The daemon as the web sees it: adapters from the rooms to the seams of `web/seams.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from sentinel.collect.drivers import OWN
+from sentinel.collect.poll import PollLoops
+from sentinel.config.settings import Settings
+from sentinel.db.database import Database
+from sentinel.db.tokens import verify_token
+from sentinel.incidents.incidents import Incidents
+from sentinel.incidents.ledger import Ledger
+from sentinel.promql.engine import Engine
+from sentinel.promql.selector import parse_selector
+from sentinel.rules.engine import RuleEngine
+from sentinel.runtime.clock import Clock
+from sentinel.series.exposition import render
+from sentinel.series.head import Head
+from sentinel.series.matcher import Matcher, MatchOperator
+from sentinel.web.seams import Faces, Reload, Scope, Site, Vitals
+
+STUCK = 30.0
+"""Seconds without a sign of life from the rule loop after which the daemon counts as sick."""
+
+
+def build_faces(
+    settings: Settings,
+    *,
+    clock: Clock,
+    registry: CollectorRegistry,
+    head: Head,
+    engine: Engine,
+    rules: RuleEngine,
+    ledger: Ledger,
+    incidents: Incidents,
+    loops: PollLoops,
+    db: Database,
+    reload: Reload,
+) -> Faces:
+    """Everything the web needs, out of the daemon's parts."""
+    site = Site(
+        listen=settings.web.address[0],
+        external_url=settings.daemon.external_url,
+        allowed_hosts=settings.web.allowed_hosts,
+        language=settings.daemon.language,
+        timezone=settings.daemon.timezone,
+    )
+    return Faces(
+        expressions=engine,
+        alerts=rules,
+        incidents=incidents,
+        fleet=loops,
+        exposition=_Exposition(head, registry, clock),
+        health=_Health(clock=clock, registry=registry, rules=rules, ledger=ledger, loops=loops, db=db),
+        tokens=_Tokens(db),
+        reload=reload,
+        site=site,
+        clock=clock,
+    )
+
+
+class _Exposition:
+    def __init__(self, head: Head, registry: CollectorRegistry, clock: Clock) -> None:
+        self._head = head
+        self._registry = registry
+        self._clock = clock
+
+    def render(self, scope: Scope, matchers: Sequence[str], /) -> bytes:
+        if not matchers:
+            if scope == "self":
+                return generate_latest(self._registry)
+            return render(self._head, self._clock.now(), skip_own=True)
+        own = Matcher("job", MatchOperator.EQUAL if scope == "self" else MatchOperator.NOT_EQUAL, OWN)
+        wanted = [(*parse_selector(text), own) for text in matchers]
+        return render(self._head, self._clock.now(), wanted)
+
+
+class _Health:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        registry: CollectorRegistry,
+        rules: RuleEngine,
+        ledger: Ledger,
+        loops: PollLoops,
+        db: Database,
+    ) -> None:
+        self._clock = clock
+        self._registry = registry
+        self._rules = rules
+        self._ledger = ledger
+        self._loops = loops
+        self._db = db
+        self._started_at = clock.now()
+
+    def sick(self) -> Sequence[str]:
+        silent = self._clock.monotonic() - self._rules.last_tick
+        return [f"the rule loop has not moved for {silent:.0f} s"] if silent > STUCK else []
+
+    def unready(self) -> Sequence[str]:
+        reasons = list(self.sick())
+        if self._db.is_short_of_space:
+            reasons.append("the disk is full")
+        if self._ledger.is_failing:
+            reasons.append("the database does not take changes")
+        return reasons
+
+    def vitals(self) -> Vitals:
+        ticks = [one.last_evaluation for one in self._rules.groups if one.last_evaluation is not None]
+        return Vitals(
+            started_at=self._started_at,
+            rules_at=max(ticks, default=None),
+            polls_per_second=self._loops.polls_per_second(),
+            outbox_waiting=int(_total(self._registry, "sentinel_outbox_pending")),
+            outbox_dead=int(_total(self._registry, "sentinel_outbox_dead")),
+        )
+
+
+class _Tokens:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def verify(self, text: str, /) -> str | None:
+        return await verify_token(self._db, text)
+
+
+def _total(registry: CollectorRegistry, name: str) -> float:
+    """The sum over all label values of one of the daemon's own metrics."""
+    return sum(
+        sample.value
+        for metric in registry.restricted_registry([name, f"{name}_total"]).collect()
+        for sample in metric.samples
+        if sample.name in (name, f"{name}_total")
+    )
