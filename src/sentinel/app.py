@@ -70,7 +70,7 @@ async def _run(path: Path) -> None:
         )
         drivers = Drivers(clock, registry, ssh_connects=settings.collect.ssh_connects)
         stack.push_async_callback(drivers.close)
-        sender = Sender(db, receivers, clock=clock, registry=registry, concurrency=_concurrency(running))
+        sender = Sender(db, receivers, clock=clock, registry=registry)
         stack.push_async_callback(sender.close)
         ledger = Ledger(
             db,
@@ -104,7 +104,7 @@ async def _run(path: Path) -> None:
             rules.retain(_instances(wanted))
             ledger.use(_dispatch(wanted))
             incidents.use(_dispatch(wanted))
-            sender.use(fresh, _concurrency(wanted))
+            sender.use(fresh)
 
         reloader = Reloader(running, engine, registry, clock, swap)
         drivers.adopt(running.modules, running.settings.auth)
@@ -184,10 +184,6 @@ def _receivers(configuration: Configuration, clock: SystemClock) -> Mapping[str,
     return build_receivers(
         configuration.settings.receiver, clock=clock, language=daemon.language, zone=daemon.timezone
     )
-
-
-def _concurrency(configuration: Configuration) -> dict[str, int]:
-    return {one.name: one.concurrency for one in configuration.settings.receiver}
 
 
 def _dispatch(configuration: Configuration) -> Dispatch:
