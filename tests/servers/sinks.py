@@ -14,7 +14,6 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
 
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 
@@ -181,6 +180,7 @@ class SmtpSink:
         self.refuse: dict[str, deque[str]] = {}
         self.data: deque[str] = deque()
         self.port = 0
+        self._arrived = asyncio.Event()
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -197,19 +197,21 @@ class SmtpSink:
         raw = envelope.original_content or b""
         message = message_from_bytes(raw, policy=policy.default)
         self.mails.append(Mail(envelope.mail_from or "", tuple(envelope.rcpt_tos), message, raw))
+        self._arrived.set()
         return "250 taken"
 
     async def until(self, condition: Callable[[list[Mail]], bool], within: float = 10.0) -> list[Mail]:
         async with asyncio.timeout(within):
             while not condition(self.mails):
-                await asyncio.sleep(0.01)
+                self._arrived.clear()
+                await self._arrived.wait()
         return self.mails
 
 
-@contextmanager
-def smtp_sink(
+@asynccontextmanager
+async def smtp_sink(
     *, tls: ssl.SSLContext | None = None, starttls: bool = False, login: tuple[str, str] | None = None
-) -> Iterator[SmtpSink]:
+) -> AsyncIterator[SmtpSink]:
     """
     Args:
         tls: the server's certificate; alone for TLS from the first byte, with starttls for an upgrade.
@@ -223,21 +225,21 @@ def smtp_sink(
         is_right = isinstance(data, LoginPassword) and login == (data.login.decode(), data.password.decode())
         return AuthResult(success=is_right)
 
-    controller = Controller(
-        sink,
-        hostname="127.0.0.1",
-        port=0,
-        ssl_context=None if starttls else tls,
-        tls_context=tls if starttls else None,
-        require_starttls=starttls,
-        authenticator=authenticated if login else None,
-        auth_required=login is not None,
-    )
-    controller.start()
-    server = controller.server
-    assert server is not None
+    def connected() -> SMTP:
+        return SMTP(
+            sink,
+            hostname="sink",
+            tls_context=tls if starttls else None,
+            require_starttls=starttls,
+            authenticator=authenticated if login else None,
+            auth_required=login is not None,
+            auth_require_tls=starttls,
+        )
+
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(connected, "127.0.0.1", 0, ssl=None if starttls else tls)
     sink.port = server.sockets[0].getsockname()[1]
     try:
         yield sink
     finally:
-        controller.stop()
+        server.close()

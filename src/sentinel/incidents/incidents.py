@@ -142,7 +142,7 @@ class Incidents:
             t.incident.c.state, t.incident.c.grade
         )
         async with self._db.reading() as connection:
-            rows = (await connection.execute(query)).tuples()
+            rows = await connection.execute(query)
             return {(IncidentState(state), Grade(grade)): count for state, grade, count in rows}
 
     async def acknowledge(self, number: int, actor: str, note: str = "") -> Incident:

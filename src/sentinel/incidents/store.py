@@ -68,7 +68,7 @@ async def _told(connection: AsyncConnection, ids: Sequence[int]) -> Mapping[int,
         .distinct()
     )
     told = defaultdict(set)
-    for number, receiver in (await connection.execute(query)).tuples():
+    for number, receiver in await connection.execute(query):
         told[number].add(receiver)
     return told
 

@@ -49,7 +49,7 @@ async def waiting(db: Database, receiver: str, *, after: int, limit: int) -> lis
         .limit(limit)
     )
     async with db.reading() as connection:
-        return [Waiting(*row) for row in (await connection.execute(query)).tuples()]
+        return [Waiting(*row) for row in await connection.execute(query)]
 
 
 async def fetch(db: Database, number: int) -> tuple[Delivery, bool]:
@@ -146,5 +146,5 @@ async def backlog(db: Database) -> Mapping[str, Backlog]:
         .group_by(t.outbox.c.receiver)
     )
     async with db.reading() as connection:
-        rows = (await connection.execute(query)).tuples()
+        rows = await connection.execute(query)
         return {name: Backlog(count, oldest) for name, count, oldest in rows}

@@ -52,8 +52,7 @@ class _Metrics:
 class Sender:
     """
     Args:
-        receivers: by name.
-        concurrency: how many messages may be on their way to a receiver; 4 where not given.
+        receivers: by name; each has its own queue, so that none waits for another.
     """
 
     def __init__(
@@ -63,13 +62,11 @@ class Sender:
         *,
         clock: Clock,
         registry: CollectorRegistry,
-        concurrency: Mapping[str, int] | None = None,
     ) -> None:
         self._db = db
         self._clock = clock
         self._metrics = _Metrics(registry)
         self._receivers = dict(receivers)
-        self._concurrency = dict(concurrency or {})
         self._retired: list[Receiver] = []
         self._changed = asyncio.Event()
         self._lanes: dict[str, Lane] = {}
@@ -81,11 +78,10 @@ class Sender:
         for lane in self._lanes.values():
             lane.stir()
 
-    def use(self, receivers: Mapping[str, Receiver], concurrency: Mapping[str, int] | None = None) -> None:
+    def use(self, receivers: Mapping[str, Receiver]) -> None:
         """Other receivers from now on; the former ones are closed when nothing can be on its way any more."""
         self._retired += self._receivers.values()
         self._receivers = dict(receivers)
-        self._concurrency = dict(concurrency or {})
         self._changed.set()
 
     async def run(self) -> None:
@@ -116,12 +112,11 @@ class Sender:
                 self._tasks.pop(name).cancel()
                 del self._lanes[name]
             await self._bury_orphans()
-            for name in self._receivers:
-                limit = self._concurrency.get(name, 4)
+            for name, receiver in self._receivers.items():
                 if name in self._lanes:
-                    self._lanes[name].concurrency = limit
+                    self._lanes[name].concurrency = receiver.concurrency
                     continue
-                lane = self._lanes[name] = Lane(name, limit)
+                lane = self._lanes[name] = Lane(name, receiver.concurrency)
                 self._tasks[name] = lanes.create_task(self._serve(lane, flights), name=f"lane {name}")
             if self._retired:
                 retired, self._retired = self._retired, []
@@ -189,12 +184,11 @@ class Sender:
 
     async def _fly(self, lane: Lane, row: Waiting) -> None:
         """One attempt, from reading the row to marking it."""
-        fetched = await self._fetched(row)
-        if fetched is None:
-            outcome = Outcome(Result.REFUSED, "no longer needed")
-        else:
-            outcome = await self._attempt(lane, fetched)
-            await self._marked(lane, fetched, outcome)
+        outcome = None
+        delivery = await self._fetched(row)
+        if delivery is not None:
+            outcome = await self._attempt(lane, delivery)
+            await self._marked(lane, delivery, outcome)
         lane.done(row, outcome, self._clock.monotonic())
 
     async def _fetched(self, row: Waiting) -> Delivery | None:
@@ -216,21 +210,15 @@ class Sender:
         receiver = self._receivers.get(lane.receiver)
         if receiver is None:
             return Outcome(Result.REFUSED, "the receiver is no longer configured")
+        seconds = min(receiver.timeout, DEADLINE)
         try:
-            async with asyncio.timeout(DEADLINE):
+            async with asyncio.timeout(seconds):
                 outcome = await receiver.send(delivery)
         except TimeoutError:
-            outcome = Outcome(
-                Result.RETRY,
-                f"no answer within {DEADLINE:g} s",
-                recipients=delivery.recipients,
-                is_unwell=True,
-            )
+            outcome = Outcome(Result.RETRY, f"no answer within {seconds:g} s", is_unwell=True)
         except Exception:  # a bug in one receiver must not stop the others
             log.exception("receiver failed", extra={"facts": {"receiver": lane.receiver}})
-            outcome = Outcome(
-                Result.RETRY, "failed inside Sentinel, see the log", recipients=delivery.recipients
-            )
+            outcome = Outcome(Result.RETRY, "failed inside Sentinel, see the log")
         self._metrics.seconds.labels(lane.receiver).observe(self._clock.monotonic() - started)
         self._metrics.sent.labels(lane.receiver, outcome.result.value).inc()
         return outcome
