@@ -17,10 +17,12 @@ from sentinel.incidents.book import one_line
 from sentinel.model.durations import format_duration
 from sentinel.notify.facts import AlertFacts, Facts
 from sentinel.notify.receiver import Delivery
-from sentinel.notify.texts import CALM, COLOURS, TEXTS, Language
+from sentinel.notify.texts import CALM, COLOURS, TEXTS, Language, reason_in
 
 MAX_SUBJECT = 180
 MAX_LABELS = 600
+_PLAIN_WIRE = SMTP.clone(cte_type="7bit")
+"""Understood by every mail server, whatever it announces."""
 
 
 class Letters:
@@ -43,7 +45,7 @@ class Letters:
         """The whole mail. Its Message-ID follows from the idempotency key, its thread from the incident."""
         facts = delivery.facts
         values = self._values(facts)
-        message = EmailMessage(policy=SMTP)
+        message = EmailMessage(policy=_PLAIN_WIRE)
         message["From"] = _address(sender)
         message["To"] = [_address(recipient) for recipient in recipients]
         message["Subject"] = one_line(
@@ -68,6 +70,7 @@ class Letters:
         by = facts["resolved_by"] if facts["event"] == "resolved" else facts["acknowledged_by"]
         since, until = self._time(facts["opened_at"]), self._time(ended) if ended else ""
         lasted = format_duration(round(ended - facts["opened_at"])) if ended else ""
+        reason = reason_in(self._language, facts["reason"])
         rows = [
             (t["incident"], f"#{facts['incident']}"),
             (t["target"], facts["target"]),
@@ -75,7 +78,7 @@ class Letters:
             (t["ended"], until),
             (t["lasted"], lasted),
             (t["by"], by),
-            (t["why"], facts["reason"]),
+            (t["why"], reason),
         ]
         return {
             "t": t,
@@ -89,7 +92,7 @@ class Letters:
             "ended": until,
             "lasted": lasted,
             "by": by,
-            "reason": facts["reason"],
+            "reason": reason,
             "alerts": [_alert(alert) for alert in facts["alerts"]],
             "truncated": facts["truncated"],
             "url": f"{facts['external_url']}/incidents/{facts['incident']}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, TypedDict
 
 Language = Literal["en", "zh-CN"]
@@ -72,3 +73,22 @@ COLOURS = {"I": "#b3261e", "II": "#b25e02", "III": "#8a6d00", "IV": "#1f5fa8"}
 """Of the grades: red, orange, yellow, blue, dark enough for white text."""
 CALM = "#2e7d32"
 """Of a recovery."""
+
+_REASONS = (
+    (re.compile(r"opened"), "新开事件"),
+    (re.compile(r"(\d+) more alerts?"), r"新增 \1 条告警"),
+    (re.compile(r"all alerts are over"), "全部告警已恢复"),
+    (re.compile(r"resolved by (.+)"), r"由 \1 手动关闭"),
+    (re.compile(r"acknowledged by (.+)"), r"由 \1 确认"),
+)
+
+
+def reason_in(language: Language, reason: str) -> str:
+    """The reason that the incident's news gave, in the receiver's language."""
+    if language == "en":
+        return reason
+    for pattern, words in _REASONS:
+        match = pattern.fullmatch(reason)
+        if match:
+            return match.expand(words)
+    return reason
