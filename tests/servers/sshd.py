@@ -229,7 +229,6 @@ class Sshd:
         )
 
     def _write_config(self, force_command: str, banner: str, algorithms: str) -> None:
-        libraries = environment()["LD_LIBRARY_PATH"]
         path = f"{self._programs}:/usr/local/bin:/usr/bin:/bin"
         lines = [
             f"Port {self.port}",
@@ -244,7 +243,7 @@ class Sshd:
             "PermitRootLogin prohibit-password",
             "MaxStartups 100",
             "PrintMotd no",
-            f"SetEnv PATH={path} LD_LIBRARY_PATH={libraries}",
+            f"SetEnv PATH={path}",
         ]
         if force_command:
             lines.append(f"ForceCommand {force_command}")

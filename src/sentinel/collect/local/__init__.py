@@ -1,1 +1,1 @@
-"""The machine Sentinel runs on, read with psutil, and Sentinel itself."""
+"""The machine Sentinel runs on, and Sentinel's own metrics as a target."""

@@ -31,8 +31,8 @@ _CIPHERS = (
 """No ChaCha20 and no CBC: the Terrapin attack needs one of them."""
 _MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
 
-KEEPALIVE = 45.0
-"""Seconds; keeps firewalls from forgetting an idle connection."""
+KEEPALIVE = 45
+"""Seconds of silence after which TCP asks whether the host is still there; firewalls then remember it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,6 @@ class Options:
             kbdint_auth=False,
             public_key_auth=bool(credentials.keys),
             password_auth=has_password,
-            keepalive_interval=KEEPALIVE,
-            keepalive_count_max=3,
             connect_timeout=None,
             encoding=None,
             client_version="Sentinel",
@@ -99,7 +97,7 @@ async def connect(address: Address, options: Options) -> asyncssh.SSHClientConne
     check = HostKeyCheck(address.name, address.host, address.port, address.pinned, options.known_hosts)
     where = f"{address.host}:{address.port}"
     try:
-        return await asyncssh.connect(
+        connection = await asyncssh.connect(
             address.host,
             address.port,
             options=options.base,
@@ -108,6 +106,8 @@ async def connect(address: Address, options: Options) -> asyncssh.SSHClientConne
             server_host_key_algs=check.algorithms(),
             client_factory=lambda: _Client(check),
         )
+        _keep_alive(connection)
+        return connection
     except asyncssh.HostKeyNotVerifiable as error:
         raise check.error(str(error)) from None
     except asyncssh.PermissionDenied as error:
@@ -124,6 +124,15 @@ async def connect(address: Address, options: Options) -> asyncssh.SSHClientConne
         raise PollError("protocol", f"{where} does not speak SSH as expected: {error}") from None
     except OSError as error:
         raise _network_error(where, error) from None
+
+
+def _keep_alive(connection: asyncssh.SSHClientConnection) -> None:
+    """By the kernel: asyncssh's own keepalive costs a timer per packet."""
+    sock = connection.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
 
 
 def _network_error(where: str, error: OSError) -> PollError:

@@ -25,6 +25,7 @@ class Parser:
 
 
 _PROC_COLLECTORS = (
+    "time",
     "cpu",
     "stat",
     "meminfo",
@@ -38,7 +39,8 @@ _PROC_COLLECTORS = (
     "netstat",
 )
 _PROC_NAMES = (
-    "node_cpu_seconds_total node_cpu_guest_seconds_total node_boot_time_seconds node_procs_running"
+    "node_time_seconds"
+    " node_cpu_seconds_total node_cpu_guest_seconds_total node_boot_time_seconds node_procs_running"
     " node_procs_blocked node_context_switches_total node_intr_total node_forks_total node_load1 node_load5"
     " node_load15 node_memory_MemTotal_bytes node_memory_MemFree_bytes node_memory_MemAvailable_bytes"
     " node_memory_Buffers_bytes node_memory_Cached_bytes node_memory_SwapTotal_bytes node_memory_SwapFree_bytes"
@@ -53,7 +55,6 @@ def parsers() -> dict[str, Parser]:
     """By name."""
     every = (
         Parser("proc", _PROC_COLLECTORS, proc.proc, frozenset(_PROC_NAMES.split())),
-        Parser("time", ("time",), system.time, frozenset({system.TIME.name})),
         Parser("uname", ("uname",), system.uname, frozenset({system.UNAME.name})),
         Parser("filesystem", ("filesystem",), filesystem.filesystem, _FILESYSTEM_NAMES),
         Parser("filesystem_remote", ("filesystem_remote",), filesystem.filesystem_remote, frozenset()),

@@ -94,6 +94,8 @@ class Mount:
     """As a label: blanks and tabs decoded, other escapes as they are, like node_exporter."""
     path: str
     """As df prints it: every escape decoded, control characters replaced by question marks."""
+    raw_path: str
+    """As the kernel knows it, one character per byte."""
     fstype: str
     readonly: bool
 
@@ -231,7 +233,7 @@ def read_mounts(text: Field) -> Iterator[Mount]:
         device, point, fstype, options = fields[:4]
         path = _ESCAPE.sub(lambda match: chr(int(match[1], 8) & 0xFF), point)
         yield Mount(
-            _blanks(device), _blanks(point), _CONTROL.sub("?", path), fstype, "ro" in options.split(",")
+            _blanks(device), _blanks(point), _CONTROL.sub("?", path), path, fstype, "ro" in options.split(",")
         )
 
 

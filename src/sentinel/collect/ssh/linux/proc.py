@@ -27,6 +27,7 @@ def proc(text: Text) -> Iterator[Outcome]:
     files = text.below(_HEADER)
     page = files.get("pagesize", Text("")).split("\n", 1)[0].strip()
     page_size = float(page) if page.isdigit() else 4096.0
+    yield Outcome("time", tuple(_of(files, "time", clock)))
     yield Outcome("cpu", tuple(_of(files, "/proc/stat", cpu)))
     yield Outcome("stat", tuple(_of(files, "/proc/stat", stat)))
     yield Outcome("meminfo", tuple(_of(files, "/proc/meminfo", meminfo)))
@@ -54,6 +55,17 @@ def proc(text: Text) -> Iterator[Outcome]:
 def _of(files: Files, name: str, parse: Callable[[Text], Iterator[Sample]]) -> Iterator[Sample]:
     if name in files:
         yield from parse(files[name])
+
+
+TIME = Metric.of("node_time_seconds", "gauge", "System time in seconds since epoch (1970).")
+_TIME = re.compile(r"[0-9]{1,19}(\.[0-9]{1,9}(?![0-9]))?")
+
+
+def clock(text: Text) -> Iterator[Sample]:
+    """`date +%s.%N`; a date without %N prints it as it is, or nothing, and gives whole seconds."""
+    match = _TIME.match(text)
+    if match is not None:
+        yield Sample(TIME, text.part(0, match.end()))
 
 
 CPU = Metric.of("node_cpu_seconds_total", "counter", "Seconds the CPUs spent in each mode.")

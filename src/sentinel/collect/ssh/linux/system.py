@@ -1,21 +1,10 @@
-"""Time, kernel identity and systemd units: what is not in /proc's tables."""
+"""Kernel identity and systemd units."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from sentinel.collect.ssh.text import Field, Metric, Outcome, Sample, Text
-
-TIME = Metric.of("node_time_seconds", "gauge", "System time in seconds since epoch (1970).")
-
-
-def time(text: Text) -> Iterator[Outcome]:
-    """`date +%s.%N`; a date without %N prints it as it is, or nothing, and gives whole seconds."""
-    match = re.match(r"[0-9]{1,19}(\.[0-9]{1,9}(?![0-9]))?", text)
-    samples = (Sample(TIME, text.part(0, match.end())),) if match else ()
-    yield Outcome("time", samples)
-
 
 UNAME = Metric.of(
     "node_uname_info", "gauge", "Labeled system information as provided by the uname system call."
