@@ -97,8 +97,10 @@ def _group(plan: Grouped, _values: Floats, _present: Mask, _count: Index) -> Flo
 
 
 def _variance(plan: Grouped, values: Floats, present: Mask, count: Index) -> Floats:
-    mean = _average(plan, values, present, count)
-    squares = (values - mean[plan.groups]) ** 2
+    # Around the smallest value, so that equal values differ from their mean by nothing at all.
+    shifted = values - _minimum(plan, values, present, count)[plan.groups]
+    mean = _average(plan, shifted, present, count)
+    squares = (shifted - mean[plan.groups]) ** 2
     variance: Floats = group_sums(squares, present, plan.groups, plan.count) / count
     return variance
 

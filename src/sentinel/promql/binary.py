@@ -83,7 +83,7 @@ class OfVectors:
         present = many.present[pairs.many] & one.present[pairs.one]
         a, b = (one_values, many_values) if self._is_swapped else (many_values, one_values)
         values, kept = self._operated(a, b, present)
-        pairs.check_kept(kept)
+        pairs.check_matches(present, kept)
         return Frame(pairs.table, values, kept)
 
     def _operated(self, a: Floats, b: Floats, present: Mask) -> tuple[Floats, Mask]:

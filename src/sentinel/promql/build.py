@@ -14,7 +14,7 @@ from sentinel.promql.errors import ExpressionError
 from sentinel.promql.frame import Limits, Node
 from sentinel.promql.matching import Matching
 from sentinel.promql.operators import SETS
-from sentinel.promql.selectors import Moment, Range, RangeSelector, Selector, Subquery
+from sentinel.promql.selectors import Moment, RangeSelector, Selector, Subquery
 from sentinel.promql.source import Parsed
 from sentinel.series.matcher import Matcher, MatchOperator
 from sentinel.series.pattern import Pattern
@@ -41,7 +41,6 @@ class Builder:
         """Seconds that samples are kept: a window that reaches further back would be judged on a part."""
         self.selectors: list[Selector] = []
         self._calls: dict[str, Callable[[Any], Node]] = {
-            "time": lambda _: labelling.Time(),
             "pi": lambda _: labelling.Constant(3.141592653589793),
             "scalar": lambda args: labelling.ToScalar(self.vector(args[0])),
             "vector": lambda args: labelling.ToVector(self.node(args[0])),
@@ -57,6 +56,12 @@ class Builder:
             "histogram_quantile": lambda args: histogram.HistogramQuantile(
                 self.node(args[0]), self.vector(args[1])
             ),
+            "histogram_fraction": lambda args: histogram.HistogramFraction(
+                self.node(args[0]), self.node(args[1]), self.vector(args[2])
+            ),
+            "histogram_quantiles": self._histogram_quantiles,
+            "min_of": lambda args: self._extreme(args, greatest=False),
+            "max_of": lambda args: self._extreme(args, greatest=True),
             "irate": lambda args: rates.Newest(is_rate=True, source=self.range(args[0])),
             "idelta": lambda args: rates.Newest(is_rate=False, source=self.range(args[0])),
             "clamp": lambda args: elementwise.Clamp(
@@ -67,11 +72,13 @@ class Builder:
     def refuse(self, text: str, word: str = "", following: str = "") -> ExpressionError:
         return ExpressionError(self.parsed.offset_of(word, following) if word else 0, text)
 
-    def build(self) -> Node:
+    def build(self, *, allow_range: bool = False) -> Node | RangeSelector | Subquery:
         """
         Raises:
             ExpressionError: not supported.
         """
+        if allow_range and is_range(self.parsed.tree):
+            return self.range(self.parsed.tree)
         return self.node(self.parsed.tree)
 
     # Expressions
@@ -119,7 +126,7 @@ class Builder:
         self.selectors.append(selector)
         return selector
 
-    def range(self, tree: Any) -> Range:
+    def range(self, tree: Any) -> RangeSelector | Subquery:
         match tree:
             case promql_parser.ParenExpr():
                 return self.range(tree.expr)
@@ -225,12 +232,14 @@ class Builder:
         name, args = str(tree.func.name), list(tree.args)
         if name in self._calls:
             return self._calls[name](args)
+        if name in labelling.FACTS:
+            return labelling.OfQuery(labelling.FACTS[name])
         if name in rates.KINDS:
             return rates.Rate(rates.KINDS[name], self.range(args[0]))
         if name in over_time.REDUCTIONS:
             return self._over_time(name, args)
         if name in elementwise.DATES and not args:
-            now = labelling.ToVector(labelling.Time())
+            now = labelling.ToVector(labelling.OfQuery(labelling.FACTS["time"]))
             return elementwise.Elementwise(elementwise.DATES[name], now, ())
         if name in elementwise.FUNCTIONS:
             parameters = [self.node(arg) for arg in args[1:]]
@@ -242,7 +251,7 @@ class Builder:
         position = next(i for i, arg in enumerate(args) if is_range(arg))
         parameters = [self.node(arg) for i, arg in enumerate(args) if i != position]
         if name == "predict_linear":
-            parameters.append(labelling.Time())
+            parameters.append(labelling.OfQuery(labelling.FACTS["time"]))
         return over_time.OverTime(
             reduction, self.range(args[position]), parameters, least=least, keeps_name=keeps_name
         )
@@ -274,6 +283,14 @@ class Builder:
         for source in sources:
             self._label_name(source, "label_join")
         return labelling.Relabelled(self.vector(args[0]), labelling.label_join(target, separator, sources))
+
+    def _histogram_quantiles(self, args: list[Any]) -> Node:
+        label = self._text(args[1])
+        self._label_name(label, "histogram_quantiles")
+        return histogram.HistogramQuantiles(self.vector(args[0]), label, [self.node(arg) for arg in args[2:]])
+
+    def _extreme(self, args: list[Any], *, greatest: bool) -> Node:
+        return labelling.Extreme(self.node(args[0]), self.node(args[1]), greatest=greatest)
 
     def _label_name(self, name: str, function: str) -> None:
         if not name or "\x00" in name:

@@ -11,8 +11,8 @@ from sentinel.model.batch import Floats
 from sentinel.model.labels import METRIC_NAME, Labels
 from sentinel.promql.build import Builder, names_of
 from sentinel.promql.errors import EvaluationError, LimitError
-from sentinel.promql.frame import SAME_LABELS, Budget, Context, Frame, Limits, Node, Outcome
-from sentinel.promql.selectors import Selector, stacked, vector_of
+from sentinel.promql.frame import Budget, Context, Frame, Limits, Node, Outcome
+from sentinel.promql.selectors import RangeSelector, Selector, Subquery, merged, stacked, vector_of
 from sentinel.promql.source import parse
 from sentinel.promql.value import SeriesSet, Value, Vector
 from sentinel.runtime.clock import SystemClock
@@ -34,12 +34,39 @@ class Track:
 class Expression:
     """A compiled expression; keeps its plan between evaluations."""
 
-    def __init__(self, engine: Engine, text: str, node: Node, selectors: list[Selector]) -> None:
+    def __init__(
+        self, engine: Engine, text: str, node: Node | RangeSelector | Subquery, selectors: list[Selector]
+    ) -> None:
         self.text = text
         self._engine = engine
         self._node = node
         self._selectors = selectors
         self._series: tuple[LabelTable, SeriesSet] | None = None
+
+    @property
+    def is_range(self) -> bool:
+        """It gives a range of samples for each series (x[5m]) rather than one: see `matrix`."""
+        return isinstance(self._node, RangeSelector | Subquery)
+
+    def matrix(self, at: float) -> list[Track]:
+        """The samples of a range expression.
+
+        Raises:
+            EvaluationError: over the limits.
+        """
+        if not isinstance(self._node, RangeSelector | Subquery):
+            raise EvaluationError("not a range of samples")
+        tracks = []
+        with np.errstate(all="ignore"):
+            table, parts = self._node.parts(self._engine.context(float(at), at, at))
+            row = 0
+            for samples in parts:
+                for column, count in enumerate(samples.count.tolist()):
+                    if count:
+                        times, values = samples.times[:count, column], samples.values[:count, column]
+                        tracks.append(Track(table[row], times, values))
+                    row += 1
+        return tracks
 
     @property
     def names(self) -> frozenset[str]:
@@ -76,26 +103,26 @@ class Expression:
         if steps > limit:
             raise LimitError(f"exceeded maximum resolution of {limit:,} points per timeseries")
         with np.errstate(all="ignore"):
-            return self._tracks(start, end, [milliseconds(start + k * step) for k in range(steps)])
+            return self._tracks(start, end, step, [milliseconds(start + k * step) for k in range(steps)])
 
-    def _tracks(self, start: float, end: float, instants: list[float]) -> list[Track]:
-        base = self._engine.context(start, start, end)
+    def _tracks(self, start: float, end: float, step: float, instants: list[float]) -> list[Track]:
+        base = self._engine.context(start, start, end, step)
         frames = []
         for at in instants:
             frame = vector_of(_Guarded(self._evaluate), base.moved(at))
             base.budget.charge(len(frame))
             frames.append(frame)
-        table, values, present = stacked(base, frames)
+        table, values, present = merged(*stacked(base, frames))
         times = np.array(instants)
         tracks = []
         for row in np.flatnonzero(present.any(axis=0)).tolist():
             held = present[:, row]
             tracks.append(Track(table[row], times[held], values[held, row]))
-        if len({track.labels for track in tracks}) < len(tracks):
-            raise EvaluationError(SAME_LABELS)
         return tracks
 
     def _evaluate(self, context: Context) -> Outcome:
+        if isinstance(self._node, RangeSelector | Subquery):
+            raise EvaluationError("a range of samples has no single value")
         try:
             return self._node.evaluate(context)
         except ValueError as error:
@@ -139,19 +166,28 @@ class Engine:
         self.step = step
         self._monotonic = monotonic or SystemClock().monotonic
 
-    def compile(self, text: str) -> Expression:
+    def compile(self, text: str, *, allow_range: bool = False) -> Expression:
         """
+        Args:
+            allow_range: the expression may be a range of samples, such as x[5m]: see Expression.matrix.
         Raises:
             ExpressionError: wrong, or not supported; nothing is ever evaluated differently from Prometheus instead.
         """
         parsed = parse(text)
         builder = Builder(parsed, self.limits, self.head.retention)
-        node = builder.build()
+        node = builder.build(allow_range=allow_range)
         return Expression(self, text, node, builder.selectors)
 
-    def context(self, at: float, start: float, end: float) -> Context:
+    def context(self, at: float, start: float, end: float, resolution: float = 0.0) -> Context:
         return Context(
-            self.head, at, start, end, Budget(self.limits, self._monotonic), self.lookback, self.step
+            self.head,
+            at,
+            start,
+            end,
+            Budget(self.limits, self._monotonic),
+            self.lookback,
+            self.step,
+            resolution,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -71,9 +71,11 @@ class Context:
     lookback: float
     step: float
     """Step of subqueries that name none, in seconds."""
+    resolution: float = 0.0
+    """Step of a range query; 0 for one instant."""
 
     def moved(self, at: float) -> Context:
-        return Context(self.head, at, self.start, self.end, self.budget, self.lookback, self.step)
+        return replace(self, at=at)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

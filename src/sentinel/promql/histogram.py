@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from sentinel.model.batch import Floats
 from sentinel.model.labels import METRIC_NAME
-from sentinel.promql.frame import Context, Frame, Index, Memo, Node, scalar, vector
+from sentinel.promql.frame import Context, Frame, Index, Memo, Node, check_unique, duplicates, scalar, vector
 from sentinel.series.table import LabelTable, identify
 
 _BUCKET: Final = "le"
@@ -51,14 +53,18 @@ def _bound(text: str) -> float:
         return math.nan
 
 
-class HistogramQuantile:
-    def __init__(self, parameter: Node, argument: Node) -> None:
-        self.parameter = parameter
+class OfHistograms:
+    """One number from the buckets of each histogram."""
+
+    def __init__(self, argument: Node) -> None:
         self.argument = argument
         self._buckets: Memo[Buckets] = Memo(buckets)
 
-    def evaluate(self, context: Context) -> Frame:
-        q = scalar(self.parameter.evaluate(context))
+    def evaluate(self, context: Context, function: Callable[[Floats, Floats], float]) -> Frame:
+        """
+        Args:
+            function: of ascending upper bounds and cumulative counts.
+        """
         frame = vector(self.argument.evaluate(context))
         plan = self._buckets(frame.table)
         present = frame.present[plan.rows]
@@ -67,12 +73,106 @@ class HistogramQuantile:
         context.budget.charge(4 * len(counts))
         values = np.full(len(plan.table), np.nan)
         held = np.zeros(len(plan.table), np.bool_)
-        edges = np.flatnonzero(np.diff(histograms, prepend=-1, append=-1))
+        edges = np.flatnonzero(np.diff(histograms, prepend=-1, append=-1)) if len(histograms) else histograms
         for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
             histogram = int(histograms[start])
             held[histogram] = True
-            values[histogram] = bucket_quantile(q, bounds[start:end], counts[start:end])
+            values[histogram] = function(bounds[start:end], counts[start:end])
         return Frame(plan.table, values, held)
+
+
+class HistogramQuantile:
+    def __init__(self, parameter: Node, argument: Node) -> None:
+        self.parameter = parameter
+        self.histograms = OfHistograms(argument)
+
+    def evaluate(self, context: Context) -> Frame:
+        q = scalar(self.parameter.evaluate(context))
+        return self.histograms.evaluate(context, partial(bucket_quantile, q))
+
+
+class HistogramFraction:
+    def __init__(self, lower: Node, upper: Node, argument: Node) -> None:
+        self.lower = lower
+        self.upper = upper
+        self.histograms = OfHistograms(argument)
+
+    def evaluate(self, context: Context) -> Frame:
+        lower, upper = scalar(self.lower.evaluate(context)), scalar(self.upper.evaluate(context))
+        return self.histograms.evaluate(
+            context, lambda bounds, counts: bucket_fraction(lower, upper, bounds, counts)
+        )
+
+
+class HistogramQuantiles:
+    """Several quantiles at once, told apart by a label."""
+
+    def __init__(self, argument: Node, label: str, parameters: Sequence[Node]) -> None:
+        self.label = label
+        self.parameters = parameters
+        self.histograms = OfHistograms(argument)
+        self._table: Memo[LabelTable] = Memo(self._labelled)
+        self._duplicates: Memo[Index | None] = Memo(duplicates)
+        self._texts: tuple[str, ...] = ()
+
+    def evaluate(self, context: Context) -> Frame:
+        wanted = [scalar(node.evaluate(context)) for node in self.parameters]
+        frames = [self.histograms.evaluate(context, partial(bucket_quantile, q)) for q in wanted]
+        texts = tuple(_float_text(q) for q in wanted)
+        self._texts = texts if texts != self._texts else self._texts
+        table = self._table(frames[0].table, self._texts)
+        present = np.concatenate([frame.present for frame in frames])
+        check_unique(self._duplicates(table), present)
+        return Frame(table, np.concatenate([frame.values for frame in frames]), present)
+
+    def _labelled(self, table: LabelTable, texts: tuple[str, ...]) -> LabelTable:
+        rows = np.tile(np.arange(len(table)), len(texts))
+        codes = np.repeat(np.array([table.symbols.code(text) for text in texts], np.int32), len(table))
+        return table.take(rows).replaced(self.label, codes)
+
+
+def _float_text(value: float) -> str:
+    """As OpenMetrics writes label values: 0.0, 0.25, NaN."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return repr(value)
+
+
+def bucket_fraction(lower: float, upper: float, bounds: Floats, counts: Floats) -> float:
+    """Share of the observations between two values. Source: BucketFraction in promql/quantile.go."""
+    if not math.isinf(bounds[-1]):
+        return math.nan
+    bounds, counts = _coalesced(bounds, counts)
+    counts = _monotonic(counts)
+    total = float(counts[-1])
+    if total == 0 or math.isnan(lower) or math.isnan(upper):
+        return math.nan
+    if lower >= upper:
+        return 0.0
+    return (_rank(upper, bounds, counts) - _rank(lower, bounds, counts)) / total
+
+
+def _rank(value: float, bounds: Floats, counts: Floats) -> float:
+    """How many observations are at most that value."""
+    start = 0.0 if bounds[0] > 0 else -math.inf
+    below = 0.0
+    upper: float
+    count: float
+    for upper, count in zip(bounds.tolist(), counts.tolist(), strict=True):
+        if start >= value:
+            return below
+        if upper > value:
+            # Nothing can be interpolated in a bucket without an end.
+            if math.isinf(upper):
+                return below
+            if math.isinf(start):
+                return count
+            share: float = (value - start) / (upper - start)
+            return below + (count - below) * share
+        below, start = count, upper
+    return below
 
 
 def bucket_quantile(q: float, bounds: Floats, counts: Floats) -> float:
@@ -115,6 +215,12 @@ def _coalesced(bounds: Floats, counts: Floats) -> tuple[Floats, Floats]:
 
 
 def _monotonic(counts: Floats) -> Floats:
-    """Small falls are rounding and larger ones a scrape between two updates: both are levelled."""
-    levelled: Floats = np.maximum.accumulate(counts)
+    """Small differences are rounding and larger falls a scrape between two updates: both are levelled."""
+    levelled = counts.copy()
+    before = float(levelled[0])
+    for position, count in enumerate(levelled[1:].tolist(), 1):
+        if count < before or abs(count - before) < _TOLERANCE * (abs(count) + abs(before)):
+            levelled[position] = before
+        else:
+            before = count
     return levelled

@@ -20,7 +20,6 @@ from sentinel.promql.frame import (
     check_unique,
     duplicates,
     scalar,
-    text,
     vector,
 )
 from sentinel.promql.selectors import Range, Selector
@@ -216,9 +215,38 @@ class Timestamp:
         return Frame(table, values, frame.present)
 
 
-class Time:
+class OfQuery:
+    """time(), start(), end(), range() and step(): facts of the query itself, in seconds."""
+
+    def __init__(self, read: Callable[[Context], float]) -> None:
+        self.read = read
+
     def evaluate(self, context: Context) -> float:
-        return context.at
+        return float(self.read(context))
+
+
+FACTS: Final[dict[str, Callable[[Context], float]]] = {
+    "time": lambda context: context.at,
+    "start": lambda context: context.start,
+    "end": lambda context: context.end,
+    "range": lambda context: context.end - context.start,
+    "step": lambda context: context.resolution,
+}
+
+
+class Extreme:
+    """min_of and max_of: of two scalars, NaN if either is."""
+
+    def __init__(self, left: Node, right: Node, *, greatest: bool) -> None:
+        self.left = left
+        self.right = right
+        self.greatest = greatest
+
+    def evaluate(self, context: Context) -> float:
+        left, right = scalar(self.left.evaluate(context)), scalar(self.right.evaluate(context))
+        if math.isnan(left) or math.isnan(right):
+            return math.nan
+        return max(left, right) if self.greatest else min(left, right)
 
 
 class Constant:
@@ -227,11 +255,3 @@ class Constant:
 
     def evaluate(self, context: Context) -> float | str:
         return self.value
-
-
-class Text(Constant):
-    """A string argument."""
-
-
-def constant_text(node: Node, context: Context) -> str:
-    return text(node.evaluate(context))

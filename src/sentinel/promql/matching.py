@@ -60,13 +60,16 @@ class Pairs:
         if self.one_repeats:
             check_one_side(self.groups.right, present, self.matching)
 
-    def check_kept(self, kept: Mask) -> None:
+    def check_matches(self, present: Mask, kept: Mask) -> None:
         """
+        Args:
+            present: pairs of which both rows are present.
+            kept: those of them that a comparison lets through.
         Raises:
-            EvaluationError: two results of one match group, or with the same labels.
+            EvaluationError: two matches of one match group, or results with the same labels.
         """
         if self.matching.cardinality == "one-to-one":
-            if self.many_repeats and np.bincount(self.groups.left[self.many[kept]]).max(initial=0) > 1:
+            if self.many_repeats and np.bincount(self.groups.left[self.many[present]]).max(initial=0) > 1:
                 raise EvaluationError(
                     "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
                 )

@@ -116,8 +116,10 @@ def _present(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
 
 
 def _variance(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
-    mean = _average(samples, _span, ())
-    squares = (samples.values - mean) ** 2
+    # Around the first value, so that equal values differ from their mean by nothing at all.
+    shifted = Samples(samples.values - samples.values[0], samples.times, samples.count)
+    mean = _average(shifted, _span, ())
+    squares = (shifted.values - mean) ** 2
     variance: Floats = column_sums(squares, samples.held) / samples.count
     return variance
 
@@ -133,7 +135,8 @@ def _quantile(samples: Samples, _span: Span, parameters: Parameters) -> Floats:
 def _absolute_deviation(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
     """mad_over_time: median of the distances from the median."""
     median = quantiles(0.5, samples.values, samples.held)
-    return quantiles(0.5, np.abs(samples.values - median), samples.held)
+    deviation = quantiles(0.5, np.abs(samples.values - median), samples.held)
+    return np.where((np.isnan(samples.values) & samples.held).any(axis=0), np.nan, deviation)
 
 
 def _changes(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:

@@ -13,18 +13,15 @@ from sentinel.model.labels import Labels
 from sentinel.promql.frame import (
     Context,
     Frame,
-    Index,
     Mask,
-    Memo,
     Node,
     check_unique,
-    duplicates,
     vector,
 )
 from sentinel.series.matcher import Matcher
 from sentinel.series.pool import milliseconds
 from sentinel.series.selection import Piece, Samples, Selection
-from sentinel.series.table import LabelTable
+from sentinel.series.table import LabelTable, identify
 
 _CHUNK: Final = 2_000_000
 """Cells taken from the head at once."""
@@ -135,7 +132,6 @@ class Subquery:
         self.seconds = seconds
         self.step = step
         self.moment = moment
-        self._duplicates: Memo[Index | None] = Memo(duplicates)
 
     def span(self, context: Context) -> Span:
         end = self.moment.of(context)
@@ -152,8 +148,7 @@ class Subquery:
             frame = vector_of(self.node, context.moved(tick / 1000))
             context.budget.charge(len(frame))
             frames.append(frame)
-        table, values, present = stacked(context, frames)
-        check_unique_rows(self._duplicates(table), present)
+        table, values, present = merged(*stacked(context, frames))
         times = np.broadcast_to(np.array(ticks, np.float64)[:, None] / 1000, values.shape)
         return table, iter((Samples.packed(values, times, present),))
 
@@ -165,11 +160,6 @@ def vector_of(node: Node, context: Context) -> Frame:
         table = LabelTable(context.head.symbols, (), np.zeros((1, 0), np.int32), unique=True)
         return Frame(table, np.array([outcome]), np.ones(1, np.bool_))
     return vector(outcome)
-
-
-def check_unique_rows(ids: Index | None, present: Mask) -> None:
-    for row in present:
-        check_unique(ids, row)
 
 
 def stacked(context: Context, frames: list[Frame]) -> tuple[LabelTable, Floats, Mask]:
@@ -197,3 +187,21 @@ def stacked(context: Context, frames: list[Frame]) -> tuple[LabelTable, Floats, 
             where = positions[frame.table[row]]
             values[step, where], present[step, where] = frame.values[row], True
     return LabelTable.of(context.head.symbols, list(positions)), values, present
+
+
+def merged(table: LabelTable, values: Floats, present: Mask) -> tuple[LabelTable, Floats, Mask]:
+    """One row for each label set, where several have it at different instants.
+
+    Raises:
+        EvaluationError: two have it at the same instant.
+    """
+    if table.is_unique:
+        return table, values, present
+    ids, count, first = identify(table.codes)
+    one = np.full((len(values), count), np.nan)
+    held = np.zeros(one.shape, np.bool_)
+    for step, row in enumerate(present):
+        check_unique(ids, row)
+        one[step, ids[row]] = values[step, row]
+        held[step, ids[row]] = True
+    return table.take(first), one, held

@@ -29,6 +29,7 @@ _TOKEN: Final = re.compile(
     |(?P<sign>=~|!~|==|!=|<=|>=|[-+*/%^<>=@(){}\[\],:])""",
     re.VERBOSE,
 )
+_BYTE_ESCAPE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\(?:x[89a-fA-F]|[23][0-7]{2})")
 _PAIRS: Final = {")": "(", "]": "[", "}": "{"}
 _OPERATORS: Final = frozenset(
     ["+", "-", "*", "/", "%", "^", "==", "!=", "<", ">", "<=", ">=", "and", "or", "unless", "atan2"]
@@ -93,6 +94,10 @@ def _tokens(text: str) -> list[Token]:
             character = text[position]
             what = "unterminated string" if character in "\"'`" else f"unexpected character {character!r}"
             raise ExpressionError(position, what)
+        if match.lastgroup == "string" and match[0][0] != "`" and _BYTE_ESCAPE.search(match[0]):
+            raise ExpressionError(
+                position, "a string may not name single bytes beyond ASCII; write the character"
+            )
         if match.lastgroup != "space":
             tokens.append(Token(str(match.lastgroup), match[0], position))
         position = match.end()

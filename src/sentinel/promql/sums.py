@@ -19,7 +19,7 @@ def column_sums(values: Floats, held: Mask) -> Floats:
     total: Floats = cells.sum(axis=0)
     size = np.abs(cells).sum(axis=0)
     for column in np.flatnonzero(is_doubtful(total, size)).tolist():
-        total[column] = exact_sum(cells[:, column])
+        total[column] = compensated_sum(cells[:, column])
     return total
 
 
@@ -33,10 +33,10 @@ def group_sums(values: Floats, present: Mask, groups: Index, count: int) -> Floa
         order = np.argsort(groups, kind="stable")
         edges = np.searchsorted(groups[order], np.arange(count + 1))
         for group in doubtful.tolist():
-            total[group] = exact_sum(cells[order[edges[group] : edges[group + 1]]])
+            total[group] = compensated_sum(cells[order[edges[group] : edges[group + 1]]])
     else:
         for group in doubtful.tolist():
-            total[group] = exact_sum(cells[groups == group])
+            total[group] = compensated_sum(cells[groups == group])
     return total
 
 
@@ -45,8 +45,17 @@ def is_doubtful(total: Floats, size: Floats) -> Mask:
     return doubtful
 
 
-def exact_sum(values: Floats) -> float:
-    return math.fsum(values.tolist())
+def compensated_sum(values: Floats) -> float:
+    """Neumaier's summation, in the order of the values, as Prometheus adds them up."""
+    total = compensation = 0.0
+    for value in values.tolist():
+        new = total + value
+        if abs(total) >= abs(value):
+            compensation += (total - new) + value
+        else:
+            compensation += (value - new) + total
+        total = new
+    return total + compensation
 
 
 def quantiles(q: float, values: Floats, held: Mask) -> Floats:

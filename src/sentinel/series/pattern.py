@@ -60,7 +60,8 @@ class Pattern:
 def _pattern(text: str) -> Pattern:
     if len(text) > _MAX_LENGTH:
         raise ValueError(f"regular expression longer than {_MAX_LENGTH} characters")
-    translated = re.sub(r"\[:(\w+):\]", lambda m: _POSIX.get(m[1], m[0]), text)
+    translated = _scoped_flags(text)
+    translated = re.sub(r"\[:(\w+):\]", lambda m: _POSIX.get(m[1], m[0]), translated)
     translated = translated.replace(r"\z", r"\Z").replace("(?<", "(?P<")
     translated = re.sub(r"(?<!\\)((?:\\\\)*)\$", r"\1\\Z", translated) if "[" not in text else translated
     try:
@@ -69,6 +70,29 @@ def _pattern(text: str) -> Pattern:
         return Pattern(text, re.compile(translated, re.DOTALL | re.ASCII), repeats)
     except (re.error, RecursionError, OverflowError) as error:
         raise ValueError(f"regular expression {text!r} is not understood: {error}") from None
+
+
+def _scoped_flags(text: str) -> str:
+    """(?i) in the middle of a group holds to the group's end in Go; Python wants that written as (?i:…)."""
+    if not re.search(r"\(\?-?[a-zA-Z]+(?:-[a-zA-Z]+)?\)", text):
+        return text
+    out: list[str] = []
+    flags: list[list[str]] = [[]]
+    for part in re.findall(r"\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]])*\]|\(\?[a-zA-Z-]+\)|.", text, re.DOTALL):
+        if part.startswith("(?") and part.endswith(")"):
+            flags[-1].append(part[:-1] + ":")
+            out.append(flags[-1][-1])
+        elif part == "|":
+            out.append(")" * len(flags[-1]) + "|" + "".join(flags[-1]))
+        elif part == "(":
+            flags.append([])
+            out.append(part)
+        elif part == ")" and len(flags) > 1:
+            out.append(")" * (len(flags.pop()) + 1))
+        else:
+            out.append(part)
+    out.append(")" * len(flags[0]))
+    return "".join(out)
 
 
 def _cost(tree: Any) -> int:

@@ -21,7 +21,7 @@ class LabelTable(Sequence[Labels]):
     Compared by identity: plans are remembered by it. As a sequence it gives Labels, made when first asked for.
     """
 
-    __slots__ = ("__weakref__", "_made", "_unique", "codes", "names", "symbols")
+    __slots__ = ("__weakref__", "_made", "_unique", "codes", "names", "rendered", "symbols")
 
     def __init__(
         self, symbols: Symbols, names: Sequence[str], codes: Codes, *, unique: bool | None = None
@@ -32,6 +32,8 @@ class LabelTable(Sequence[Labels]):
         self.codes = codes
         self._made: dict[int, Labels] = {}
         self._unique = unique
+        self.rendered: list[bytes] | None = None
+        """Text of each row, kept for the exposition."""
 
     @classmethod
     def of(cls, symbols: Symbols, rows: Sequence[Labels]) -> LabelTable:
