@@ -101,7 +101,7 @@ class SnmpCollector:
             window=self._device.window,
         )
         if self._script is None:
-            return await self._walk(conversation, deadline, timeout)
+            return await self._first(conversation, deadline, timeout)
         return await self._repeat(self._script, conversation, deadline, timeout)
 
     async def close(self) -> None:
@@ -117,42 +117,46 @@ class SnmpCollector:
         await conversation.run(replay.asks(), deadline)
         if not conversation.has_heard:
             raise self._silence(conversation.trouble, timeout)
-        is_in_time = asyncio.get_running_loop().time() < deadline
-        if (replay.changed or replay.failed) and is_in_time:
+        unread = replay.failed | dict.fromkeys(replay.changed, "changed")
+        lost = replay.lost
+        if unread and asyncio.get_running_loop().time() < deadline:
             if replay.failed:
                 self._device.shrink()
-            again = replay.changed | set(replay.failed)
-            return await self._walk(conversation, deadline, timeout, again, script.tables())
-        if not replay.failed and not replay.changed:
+            columns = self._with_tables(unread)
+            walk = await self._walked(conversation, deadline, columns, script.tables())
+            if not walk.unread:
+                return self._rewrite(walk.tables)
+            if set(walk.unread.values()) != {"timeout"}:
+                return self._partial(walk)
+            # Out of time: the rows known before stay, what was not read of them is stale.
+            unread = walk.unread | dict.fromkeys(columns, "timeout")
+            lost = [chunk for chunk in script.chunks if not columns.isdisjoint(chunk.columns)]
+        elif not unread:
             self._device.went_well()
         if replay.is_relabelled or self._gather is None:
             self._label(script, self._translator.translate(script.tables()))
-        reading = self._reading(script, replay.lost, replay.failed | dict.fromkeys(replay.changed, "changed"))
-        if self._device.budget != script.budget and not replay.failed:
+        reading = self._reading(script, lost, unread)
+        if self._device.budget != script.budget and not unread:
             self._rewrite(script.tables())
         return reading
 
-    async def _walk(
-        self,
-        conversation: Conversation,
-        deadline: float,
-        timeout: float,
-        columns: Iterable[int] | None = None,
-        known: Tables | None = None,
-    ) -> Reading:
-        """Read columns whose rows are not known (None: all), beside those that are."""
-        self._shared.metrics.walks.inc()
-        walk = Walk(self._plan, self._device, self._access, dict(known or {}))
-        wanted = range(len(self._plan.columns)) if columns is None else self._with_tables(columns)
-        await conversation.run(walk.asks(wanted), deadline)
+    async def _first(self, conversation: Conversation, deadline: float, timeout: float) -> Reading:
+        """Read everything, without knowing any rows."""
+        walk = await self._walked(conversation, deadline, range(len(self._plan.columns)), {})
         if not conversation.has_heard:
             raise self._silence(conversation.trouble, timeout)
         if walk.unread and not any(walk.tables.values()):
             raise self._refusal(walk, timeout)
-        if walk.unread:
-            self._script = self._gather = None
-            return self._partial(walk)
-        return self._rewrite(walk.tables)
+        return self._partial(walk) if walk.unread else self._rewrite(walk.tables)
+
+    async def _walked(
+        self, conversation: Conversation, deadline: float, columns: Iterable[int], known: Tables
+    ) -> Walk:
+        """A walk of columns whose rows are not known, beside what is known of the others."""
+        self._shared.metrics.walks.inc()
+        walk = Walk(self._plan, self._device, self._access, dict(known))
+        await conversation.run(walk.asks(columns), deadline)
+        return walk
 
     def _with_tables(self, columns: Iterable[int]) -> set[int]:
         """The columns, and all others of their tables: where a row has come, it has come in all of them."""
@@ -193,7 +197,8 @@ class SnmpCollector:
         return Reading(self._layout, values, unread, tuple(sorted(reasons)))
 
     def _partial(self, walk: Walk) -> Reading:
-        """What a walk got before it was cut off: rows whose labels are known."""
+        """What a walk got before it was cut off: rows whose labels are known. The next poll walks again."""
+        self._script = self._gather = None
         translation = self._translator.translate(walk.tables, walk.unread)
         self._layout = self._shared.layouts.exchange(self._layout, translation.series, self._families)
         values = np.empty(len(translation.series))
