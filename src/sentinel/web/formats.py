@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
+from sentinel.model.durations import parse_duration
+
 MAX_INSTANT = 253402300799.0
 """The end of the year 9999."""
 
@@ -68,3 +70,21 @@ def _parse_rfc3339(text: str) -> float:
     if moment is None or moment.tzinfo is None or "T" not in text.upper():
         raise ValueError(f'cannot parse "{text}" to a valid timestamp')
     return moment.timestamp()
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds of a duration written as a number or as 1m30s.
+
+    Raises:
+        ValueError: neither.
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = parse_duration(text)
+        except ValueError:
+            seconds = math.nan
+    if not math.isfinite(seconds):
+        raise ValueError(f'cannot parse "{text}" to a valid duration')
+    return seconds

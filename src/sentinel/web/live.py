@@ -116,6 +116,7 @@ class Live:
 
     async def run(self) -> None:
         """Ticks until cancelled; rests while nobody watches."""
+        self._is_closed = False
         while True:
             is_poked = self._poked.is_set()
             self._poked.clear()

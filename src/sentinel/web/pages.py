@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 
-import sentinel
 from sentinel.collect.poll import PollStatus
 from sentinel.model.alert import Alert
 from sentinel.model.incident import IncidentState
 from sentinel.model.labels import Labels, quote
 from sentinel.promql.errors import EvaluationError, ExpressionError
 from sentinel.promql.value import Vector
+from sentinel.shipped import shipped
 from sentinel.web.assets import Assets, accepts_gzip
 from sentinel.web.board import read_board, tile
 from sentinel.web.live import Live
@@ -27,11 +26,6 @@ from sentinel.web.texts import LANGUAGES, choose_language
 
 MAX_SAMPLES = 500
 MAX_INCIDENTS = 200
-RUNBOOK_FOLDERS = (
-    Path(sentinel.__file__).parent / "shipped" / "runbooks",
-    Path(sentinel.__file__).parents[2] / "docs" / "runbooks",
-)
-"""In an installed package, and in a checkout."""
 
 
 class Pages:
@@ -61,12 +55,10 @@ class Pages:
 
     def _answer(self, request: Request, html: str, status: int = 200) -> Response:
         # A lone surrogate in a device's text must not cost the whole page.
-        content = html.encode(errors="replace")
-        answer = HTMLResponse(content, status, {"Vary": "Accept-Encoding, Accept-Language, Cookie"})
+        content, headers = html.encode(errors="replace"), {"Vary": "Accept-Encoding, Accept-Language, Cookie"}
         if accepts_gzip(request):
-            answer = HTMLResponse(
-                gzip.compress(content, 4), status, dict(answer.headers) | {"Content-Encoding": "gzip"}
-            )
+            content, headers["Content-Encoding"] = gzip.compress(content, 4), "gzip"
+        answer = HTMLResponse(content, status, headers)
         asked = request.query_params.get("lang")
         if (
             asked in LANGUAGES
@@ -80,7 +72,7 @@ class Pages:
 def page_router(faces: Faces, pages: Pages, live: Live, assets: Assets) -> APIRouter:
     """/, /incidents, /targets, /runbooks, /live, /static"""
     router = APIRouter(include_in_schema=False)
-    runbooks = Runbooks(RUNBOOK_FOLDERS)
+    runbooks = Runbooks(shipped("runbooks"))
 
     @router.get("/")
     async def overview(request: Request) -> Response:

@@ -20,8 +20,11 @@ from sentinel.model.alert import Alert, AlertState
 from sentinel.model.durations import format_duration
 from sentinel.promql.errors import EvaluationError, ExpressionError
 from sentinel.promql.value import Value, Vector
-from sentinel.web.formats import format_instant, format_number, parse_instant
-from sentinel.web.seams import Faces, GroupStatus, RuleStatus
+from sentinel.rules.rule import AlertingRule
+from sentinel.rules.status import GroupStatus, RuleStatus
+from sentinel.web.formats import format_instant, format_number, parse_instant, parse_seconds
+from sentinel.web.ranges import MAX_STEPS, Line, evaluate_range, steps_between
+from sentinel.web.seams import Expression, Faces
 
 MAX_FIELDS = 200
 _STATUS = {"bad_data": 400, "execution": 422, "not_found": 404, "internal": 500, "unavailable": 503}
@@ -66,11 +69,26 @@ def prometheus_router(faces: Faces) -> APIRouter:
         at = _instant(given, "time", faces.clock.now())
         limit = _limit(given)
         _refuse(given, "lookback_delta")
-        value = _evaluate(faces, given.get("query", [""])[0], at)
+        value = _evaluate(_compiled(faces, given), at)
         if isinstance(value, Vector) and limit and len(value) > limit:
             value = Vector(value.series, value.rows[:limit], value.values[:limit])
             return _success(_result(value, at), ["results truncated due to limit"])
         return _success(_result(value, at))
+
+    @router.api_route("/query_range", methods=["GET", "POST"])
+    async def query_range(request: Request) -> Response:
+        given = await _parameters(request)
+        _refuse(given, "lookback_delta")
+        start, end, step = _range(given)
+        limit, expression = _limit(given), _compiled(faces, given)
+        text = given.get("query", [""])[0]
+        try:
+            lines = await evaluate_range(expression, text, start=start, end=end, step=step, clock=faces.clock)
+        except EvaluationError as error:
+            raise ApiError("execution", str(error)) from None
+        warnings = ["results truncated due to limit"] if limit and len(lines) > limit else []
+        shown = [_line(line) for line in lines[: limit or None]]
+        return _success({"resultType": "matrix", "result": shown}, warnings)
 
     @router.get("/alerts")
     async def alerts() -> Response:
@@ -80,7 +98,7 @@ def prometheus_router(faces: Faces) -> APIRouter:
     async def rules(request: Request) -> Response:
         given = await _parameters(request)
         _refuse(given, "match[]", "group_limit", "group_next_token")
-        groups = (_group(group, given) for group in faces.alerts.groups())
+        groups = (_group(group, given) for group in faces.alerts.groups)
         return _success({"groups": [group for group in groups if group is not None]})
 
     @router.get("/targets")
@@ -139,16 +157,52 @@ def _limit(given: Mapping[str, list[str]]) -> int:
     return int(text)
 
 
-def _evaluate(faces: Faces, text: str, at: float) -> Value:
+def _range(given: Mapping[str, list[str]]) -> tuple[float, float, float]:
+    """Start, end and step of a range query, in seconds."""
+    for name in ("start", "end"):
+        if not given.get(name, [""])[0]:
+            raise ApiError("bad_data", f'invalid parameter "{name}": cannot parse "" to a valid timestamp')
+    start, end = _instant(given, "start", 0.0), _instant(given, "end", 0.0)
+    if end < start:
+        raise ApiError("bad_data", 'invalid parameter "end": end timestamp must not be before start time')
     try:
-        expression = faces.expressions.compile(text)
+        step = parse_seconds(given.get("step", [""])[0])
+    except ValueError as error:
+        raise ApiError("bad_data", f'invalid parameter "step": {error}') from None
+    if step <= 0:
+        text = "zero or negative query resolution step widths are not accepted. Try a positive integer"
+        raise ApiError("bad_data", f'invalid parameter "step": {text}')
+    if steps_between(start, end, step) > MAX_STEPS:
+        raise ApiError(
+            "bad_data",
+            f"exceeded maximum resolution of {MAX_STEPS:,} points per timeseries. "
+            "Try decreasing the query resolution (?step=XX)",
+        )
+    return start, end, step
+
+
+def _compiled(faces: Faces, given: Mapping[str, list[str]]) -> Expression:
+    text = given.get("query", [""])[0]
+    try:
+        return faces.expressions.compile(text)
     except ExpressionError as error:
         place = _place(text, error.offset)
         raise ApiError("bad_data", f'invalid parameter "query": {place}: parse error: {error.text}') from None
+
+
+def _evaluate(expression: Expression, at: float) -> Value:
     try:
         return expression.instant(at)
     except EvaluationError as error:
         raise ApiError("execution", str(error)) from None
+
+
+def _line(line: Line) -> dict[str, Any]:
+    points = zip(line.times, line.values, strict=True)
+    return {
+        "metric": dict(line.labels),
+        "values": [[round(at, 3), format_number(value)] for at, value in points],
+    }
 
 
 def _place(text: str, offset: int) -> str:
@@ -192,21 +246,22 @@ def _scientific(value: float) -> str:
     return next(shown for digits in range(17) if float(shown := f"{value:.{digits}e}") == value)
 
 
-def _group(group: GroupStatus, given: Mapping[str, list[str]]) -> dict[str, Any] | None:
+def _group(status: GroupStatus, given: Mapping[str, list[str]]) -> dict[str, Any] | None:
     """The group as asked for, or None when nothing of it was."""
+    group = status.group
     if _is_left_out(group.name, given.get("rule_group[]")) or _is_left_out(group.file, given.get("file[]")):
         return None
     kind = given.get("type", [""])[0]
     if kind not in ("", "alert", "record"):
         raise ApiError("bad_data", f'invalid parameter "type": not supported value "{kind}"')
-    kinds = {"": ("alerting", "recording"), "alert": ("alerting",), "record": ("recording",)}[kind]
     with_alerts = given.get("exclude_alerts", ["false"])[0].lower() not in ("true", "1")
     rules = [
         _rule(rule, with_alerts=with_alerts)
-        for rule in group.rules
-        if rule.kind in kinds and not _is_left_out(rule.name, given.get("rule_name[]"))
+        for rule in status.rules
+        if kind in ("", "alert" if isinstance(rule.rule, AlertingRule) else "record")
+        and not _is_left_out(rule.rule.name, given.get("rule_name[]"))
     ]
-    if not rules and group.rules:
+    if not rules and status.rules:
         return None
     return {
         "name": group.name,
@@ -214,8 +269,8 @@ def _group(group: GroupStatus, given: Mapping[str, list[str]]) -> dict[str, Any]
         "rules": rules,
         "interval": group.interval,
         "limit": group.limit,
-        "evaluationTime": group.duration,
-        "lastEvaluation": format_instant(group.evaluated_at),
+        "evaluationTime": status.duration,
+        "lastEvaluation": format_instant(status.last_evaluation),
     }
 
 
@@ -223,27 +278,30 @@ def _is_left_out(name: str, wanted: list[str] | None) -> bool:
     return wanted is not None and name not in wanted
 
 
-def _rule(rule: RuleStatus, *, with_alerts: bool) -> dict[str, Any]:
+def _rule(status: RuleStatus, *, with_alerts: bool) -> dict[str, Any]:
+    rule = status.rule
     shown: dict[str, Any] = {
         "name": rule.name,
-        "query": rule.expression,
-        "labels": dict(rule.labels),
-        "health": rule.health,
-        "evaluationTime": rule.duration,
-        "lastEvaluation": format_instant(rule.evaluated_at),
-        "type": rule.kind,
+        "query": rule.expression.text,
+        "health": status.health,
+        "evaluationTime": status.duration,
+        "lastEvaluation": format_instant(status.last_evaluation),
     }
-    if rule.error:
-        shown["lastError"] = rule.error
-    if rule.kind == "recording":
-        return shown
-    worst = max((alert.state for alert in rule.alerts), key=_GRAVITY.__getitem__, default=AlertState.INACTIVE)
+    if status.last_error:
+        shown["lastError"] = status.last_error
+    if not isinstance(rule, AlertingRule):
+        return shown | {"labels": dict(rule.labels), "type": "recording"}
+    worst = max(
+        (alert.state for alert in status.alerts), key=_GRAVITY.__getitem__, default=AlertState.INACTIVE
+    )
     return shown | {
+        "labels": {name: template.text for name, template in rule.labels},
+        "annotations": {name: template.text for name, template in rule.annotations},
+        "type": "alerting",
         "state": "firing" if worst is AlertState.UNKNOWN else worst.value,
         "duration": rule.hold,
         "keepFiringFor": rule.keep,
-        "annotations": dict(rule.annotations),
-        "alerts": [_alert(alert) for alert in rule.alerts] if with_alerts else [],
+        "alerts": [_alert(alert) for alert in status.alerts] if with_alerts else [],
     }
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from sentinel.model.durations import format_duration
 from sentinel.web.addresses import safe_link
@@ -55,6 +55,7 @@ class Rendering:
         )
         self._environment.filters |= {
             "moment": self._moment,
+            "clock": self._clock,
             "link": safe_link,
             "spans": render_spans,
             "figure": figure,
@@ -86,16 +87,23 @@ class Rendering:
 
     def _moment(self, at: float | None) -> Markup:
         """An instant as <time>: the page's script shows the age, the absolute time stays as its title."""
-        if at is None:
-            return Markup("<span>–</span>")
         moment = _local(at, self._site.timezone)
         if moment is None:
-            return escape(figure(at))
+            return Markup("<span>–</span>")
         absolute, machine = moment.strftime("%Y-%m-%d %H:%M:%S %Z"), moment.isoformat(timespec="seconds")
         text = moment.strftime("%m-%d %H:%M")
         return Markup('<time datetime="{}" title="{}" data-at="{:.0f}">{}</time>').format(
             machine, absolute, at, text
         )
+
+    def _clock(self, at: float) -> Markup:
+        """An instant as <time> that stays absolute."""
+        moment = _local(at, self._site.timezone)
+        if moment is None:
+            return Markup("<span>–</span>")
+        absolute, machine = moment.strftime("%Y-%m-%d %H:%M:%S %Z"), moment.isoformat(timespec="seconds")
+        text = moment.strftime("%m-%d %H:%M:%S")
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(machine, absolute, text)
 
 
 def figure(value: float) -> str:
@@ -109,7 +117,9 @@ def figure(value: float) -> str:
     return f"{value:.6g}"
 
 
-def _local(at: float, zone: ZoneInfo) -> datetime | None:
+def _local(at: float | None, zone: ZoneInfo) -> datetime | None:
+    if at is None:
+        return None
     try:
         return datetime.fromtimestamp(at, zone)
     except (ValueError, OverflowError, OSError):

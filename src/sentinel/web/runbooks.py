@@ -6,7 +6,7 @@ Headings, paragraphs, lists, fenced code, and inside a line `code`, **strong** a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -38,19 +38,18 @@ class Block:
 class Runbooks:
     """The runbooks in a folder."""
 
-    def __init__(self, folders: Sequence[Path]) -> None:
-        self._folders = [folder for folder in folders if folder.is_dir()]
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
     def read(self, name: str) -> str | None:
         """Text of the runbook NAME.md, or None; the name is never a path."""
         name = name.removesuffix(".md")
         if not _NAME.fullmatch(name):
             return None
-        for folder in self._folders:
-            path = folder / f"{name}.md"
-            if path.is_file() and path.stat().st_size <= MAX_BYTES:
-                return path.read_text(encoding="utf-8", errors="replace")
-        return None
+        path = self._folder / f"{name}.md"
+        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+            return None
+        return path.read_text(encoding="utf-8", errors="replace")
 
 
 def parse_blocks(text: str) -> list[Block]:

@@ -11,13 +11,13 @@ from sentinel.collect.poll import PollStatus
 from sentinel.incidents.incidents import IncidentRecord
 from sentinel.model.alert import Alert
 from sentinel.model.incident import Grade, Incident, IncidentState
-from sentinel.model.labels import EMPTY, Labels
 from sentinel.model.problem import Problem
+from sentinel.promql.engine import Track
 from sentinel.promql.value import Value
+from sentinel.rules.status import GroupStatus
 from sentinel.runtime.clock import Clock, SystemClock
 
 Scope = Literal["self", "fleet"]
-RuleHealth = Literal["ok", "err", "unknown"]
 
 
 class Expression(Protocol):
@@ -31,6 +31,10 @@ class Expression(Protocol):
         """
         ...
 
+    def range(self, start: float, end: float, step: float, /) -> Sequence[Track]:
+        """Its series at start, start + step, … up to end. Raises: EvaluationError."""
+        ...
+
 
 class Expressions(Protocol):
     """PromQL over the recent samples."""
@@ -40,40 +44,6 @@ class Expressions(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class RuleStatus:
-    """One rule as it stands; instants are Unix seconds, durations seconds."""
-
-    name: str
-    expression: str
-    kind: Literal["alerting", "recording"] = "alerting"
-    hold: float = 0.0
-    """`for` of an alerting rule."""
-    keep: float = 0.0
-    """`keep_firing_for` of an alerting rule."""
-    labels: Labels = EMPTY
-    annotations: Labels = EMPTY
-    health: RuleHealth = "unknown"
-    """unknown: not evaluated yet."""
-    error: str = ""
-    evaluated_at: float | None = None
-    duration: float = 0.0
-    alerts: Sequence[Alert] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class GroupStatus:
-    """One rule group as it stands."""
-
-    name: str
-    file: str
-    interval: float
-    rules: Sequence[RuleStatus]
-    limit: int = 0
-    evaluated_at: float | None = None
-    duration: float = 0.0
-
-
 class Alerts(Protocol):
     """Alerts and the rules they come from."""
 
@@ -81,6 +51,7 @@ class Alerts(Protocol):
         """Pending, firing and unknown alerts."""
         ...
 
+    @property
     def groups(self) -> Sequence[GroupStatus]: ...
 
 

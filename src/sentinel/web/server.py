@@ -55,7 +55,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def serve(app: FastAPI, bound: socket.socket) -> None:
-    """Serve until cancelled; then ends within STOP_DEADLINE, open streams or not."""
+    """Serve until cancelled; then ends within STOP_DEADLINE, open streams or not.
+
+    `bound` stays open, so that serving can start again after a bug.
+    """
     live: Live = app.state.live
     server = _Server(
         uvicorn.Config(
@@ -73,7 +76,7 @@ async def serve(app: FastAPI, bound: socket.socket) -> None:
         )
     )
     async with asyncio.TaskGroup() as group:
-        serving = group.create_task(server.serve(sockets=[bound]), name="http server")
+        serving = group.create_task(server.serve(sockets=[bound.dup()]), name="http server")
         ticking = group.create_task(live.run(), name="live pages")
         try:
             # Waiting, unlike awaiting, leaves the server running when this task is cancelled: it ends in order.

@@ -14,12 +14,16 @@ from sentinel.model.incident import Entry, EntryKind, Grade, Incident, IncidentS
 from sentinel.model.labels import Labels
 from sentinel.model.problem import Problem
 from sentinel.model.target import Target
+from sentinel.promql.engine import Track
 from sentinel.promql.errors import EvaluationError, ExpressionError
 from sentinel.promql.value import SeriesSet, Value, Vector
+from sentinel.rules.rule import AlertingRule, RecordingRule, RuleGroup
+from sentinel.rules.status import GroupStatus, RuleStatus
+from sentinel.rules.template import parse_template
 from sentinel.runtime.clock import Clock, ManualClock
-from sentinel.web.seams import Faces, GroupStatus, RuleStatus, Scope, Site, Vitals
+from sentinel.web.seams import Faces, Scope, Site, Vitals
 
-TOKEN = "stl_ok"  # noqa: S105
+TOKEN = "stl_ok"
 NOW = 1_700_000_000.0
 
 
@@ -37,6 +41,12 @@ class FakeExpression:
             raise self.value
         return self.value
 
+    def range(self, start: float, end: float, step: float) -> Sequence[Track]:
+        if isinstance(self.value, EvaluationError):
+            raise self.value
+        times = np.arange(start, end + step / 2, step)
+        return [Track(Labels({"__name__": "ramp"}), times, times - NOW)]
+
 
 @dataclass
 class FakeExpressions:
@@ -51,29 +61,41 @@ class FakeExpressions:
 
 
 @dataclass
+class RuleText:
+    """An expression that is only shown."""
+
+    text: str
+    names: frozenset[str] = frozenset()
+
+    def instant(self, at: float) -> Value:
+        raise EvaluationError("only shown")
+
+
+@dataclass
 class FakeAlerts:
     alerts: list[Alert] = field(default_factory=list)
 
     def active(self) -> Sequence[Alert]:
         return list(self.alerts)
 
+    @property
     def groups(self) -> Sequence[GroupStatus]:
-        rules = (
-            RuleStatus(
-                name="HostDown",
-                expression="up == 0",
-                hold=60.0,
-                labels=Labels({"severity": "critical"}),
-                health="ok",
-                evaluated_at=NOW,
-                duration=0.002,
-                alerts=tuple(self.alerts),
-            ),
-            RuleStatus(
-                name="job:up:sum", expression="sum by (job) (up)", kind="recording", health="err", error="x"
-            ),
+        down = AlertingRule(
+            name="HostDown",
+            expression=RuleText("up == 0"),
+            hold=60.0,
+            keep=0.0,
+            labels=(("severity", parse_template("critical")),),
+            annotations=(("summary", parse_template("{{ $labels.instance }} is down", ("$labels",))),),
+            origin="rules/host.yml:4",
         )
-        return [GroupStatus("hosts", "rules/host.yml", 15.0, rules, evaluated_at=NOW, duration=0.003)]
+        up = RecordingRule("job:up:sum", RuleText("sum by (job) (up)"), (), "rules/host.yml:9")
+        group = RuleGroup("rules/host.yml", "hosts", 15.0, (down, up))
+        rules = (
+            RuleStatus(down, "ok", "", NOW, 0.002, tuple(self.alerts)),
+            RuleStatus(up, "err", "too many series", NOW, 0.001, ()),
+        )
+        return [GroupStatus(group, rules, NOW, 0.003)]
 
 
 @dataclass

@@ -1,0 +1,51 @@
+"""The command `sentinel`. Commands import what they need when they run, so that --help answers at once."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from sentinel import __version__
+from sentinel.cli import alerts, check, daemon, incidents, init, probe, query, targets, token
+
+app = typer.Typer(
+    name="sentinel",
+    help="Agentless monitoring: polls over SSH and SNMP, judges with rules, opens incidents, tells people once.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("init")(init.init)
+app.command("run")(daemon.run)
+app.add_typer(check.app, name="check")
+app.command("probe")(probe.probe)
+app.command("query")(query.query)
+app.command("targets")(targets.targets)
+app.command("alerts")(alerts.alerts)
+app.add_typer(incidents.app, name="incidents")
+app.add_typer(token.app, name="token")
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"sentinel {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command and exit with its status."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of a pipe, such as head, has gone: nothing is wrong.
+        sys.stderr.close()
+        sys.exit(0)
