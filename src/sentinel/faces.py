@@ -22,6 +22,8 @@ from sentinel.series.head import Head
 from sentinel.series.matcher import Matcher, MatchOperator
 from sentinel.web.seams import Faces, Reload, Scope, Site, Vitals
 
+WRITERS = ("operator", "admin")
+
 STUCK = 30.0
 """Seconds without a sign of life from the rule loop after which the daemon counts as sick."""
 
@@ -125,7 +127,8 @@ class _Tokens:
         self._db = db
 
     async def verify(self, text: str, /) -> str | None:
-        return await verify_token(self._db, text)
+        token = await verify_token(self._db, text)
+        return token.name if token is not None and token.role in WRITERS else None
 
 
 def _total(registry: CollectorRegistry, name: str) -> float:

@@ -13,6 +13,7 @@ ORDER = (
     "cli",
     "app",
     "faces",
+    "care",
     "reload",
     "web",
     "reports",

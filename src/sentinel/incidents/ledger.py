@@ -129,6 +129,7 @@ class Ledger:
             try:
                 await self._commit()
                 failures = 0
+                self.is_failing = False
             except Exception as error:  # noqa: BLE001  whatever it is, the changes stay until in or refused
                 self._metrics.failures.inc()
                 if not is_passing(error):
