@@ -7,7 +7,6 @@ numbers: label sets, templates and the state machine are touched only where some
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,19 +14,15 @@ import numpy as np
 
 from sentinel.model.alert import Alert, AlertChange, AlertState
 from sentinel.model.batch import Floats
-from sentinel.model.durations import parse_duration
 from sentinel.model.labels import EMPTY, Labels
 from sentinel.promql.value import SeriesSet, Value, Vector
 from sentinel.rules.rule import AlertingRule, Templates
 from sentinel.rules.seams import Readability
 from sentinel.rules.state import NOTHING, Policy, Sight, Standing, step
 from sentinel.rules.template import ExpansionError, Struct
+from sentinel.rules.windows import settle_time
 
 ALERT_NAME = "alertname"
-LONGEST_SETTLE = 600.0
-"""Seconds."""
-
-_WINDOW = re.compile(r"\[\s*([0-9a-z]+)\s*[\]:]")
 _VOLATILE = frozenset({"$value", "Value", ".", "query"})
 """What a template reads that may differ although the labels are the same."""
 
@@ -87,17 +82,6 @@ def vector_of(value: Value) -> Vector:
     return Vector(_SCALAR, np.zeros(1, np.intp), np.array([value]))
 
 
-def settle_time(expression: str) -> float:
-    """Seconds after data are back in which the expression may still lack samples: its longest window."""
-    found = 0.0
-    for text in _WINDOW.findall(re.sub(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'", "", expression)):
-        try:
-            found = max(found, parse_duration(text))
-        except ValueError:
-            continue
-    return min(found, LONGEST_SETTLE)
-
-
 class RuleAlerts:
     """Keeps one rule's alerts."""
 
@@ -121,6 +105,7 @@ class RuleAlerts:
         """Until then nothing changes while the same rows are returned."""
         self.version = 0
         """Changes with the alerts or their states, not with their values."""
+        self._names: Callable[[], frozenset[str]] = frozenset
         self.adopt(rule, group)
 
     def adopt(self, rule: AlertingRule, group: str) -> None:
@@ -129,7 +114,7 @@ class RuleAlerts:
         self._group = group
         self._policy = Policy(rule.hold, rule.keep)
         self._settle = settle_time(rule.expression.text)
-        self._names = rule.expression.names
+        self._names = lambda: self._rule.expression.names
         self._has_volatile_labels = any(template.reads & _VOLATILE for _, template in rule.labels)
         self._has_volatile_annotations = any(template.reads & _VOLATILE for _, template in rule.annotations)
         self._asks = any("query" in template.reads for _, template in rule.annotations)
@@ -137,8 +122,8 @@ class RuleAlerts:
         for track in self._tracks.values():
             track.annotated = None
 
-    def feed_from(self, names: frozenset[str]) -> None:
-        """Name the metrics that the rule reads in the end, through recording rules."""
+    def feed_from(self, names: Callable[[], frozenset[str]]) -> None:
+        """Say how to tell the metrics that the rule reads in the end, through recording rules."""
         self._names = names
 
     def __len__(self) -> int:
@@ -206,13 +191,15 @@ class RuleAlerts:
         here = {id(track) for track in seen}
         for track in seen:
             yield track, Sight.SEEN, step(track.standing, Sight.SEEN, at, self._policy)
-        for track in self._tracks.values():
-            if id(track) not in here:
-                sight = self._sight(track, at)
+        missing = [track for track in self._tracks.values() if id(track) not in here]
+        if missing:
+            names = self._names()
+            for track in missing:
+                sight = self._sight(track, names, at)
                 yield track, sight, step(track.standing, sight, at, self._policy)
 
-    def _sight(self, track: Track, at: float) -> Sight:
-        if self._around.readability.readability(track.source, self._names):
+    def _sight(self, track: Track, names: frozenset[str], at: float) -> Sight:
+        if self._around.readability.readability(track.source, names):
             track.held_until = max(track.held_until, at + self._settle)
             return Sight.UNREADABLE
         return Sight.HELD if at < track.held_until else Sight.GONE

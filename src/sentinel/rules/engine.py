@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 
@@ -14,7 +15,7 @@ from sentinel.model.labels import EMPTY, Labels
 from sentinel.promql.errors import EvaluationError, ExpressionError
 from sentinel.rules.alerts import RuleAlerts, RuleError, Surroundings, vector_of
 from sentinel.rules.metrics import RuleMetrics
-from sentinel.rules.rows import ending
+from sentinel.rules.rows import ALERT_METRICS, ending
 from sentinel.rules.rule import AlertingRule, RecordingRule, RuleGroup
 from sentinel.rules.run import GroupRun, RuleRun, Yield
 from sentinel.rules.seams import Expression, Expressions, Ledger, Readability, Recorder
@@ -272,15 +273,15 @@ class RuleEngine:
 
     def _link(self) -> None:
         """Tell every alerting rule which metrics it reads in the end, through recording rules."""
-        recorded: dict[str, set[str]] = {}
+        recorded: dict[str, list[Expression]] = {}
         for run in self._runs:
             for rule in run.rules:
                 if isinstance(rule.rule, RecordingRule):
-                    recorded.setdefault(rule.rule.name, set()).update(rule.rule.expression.names)
+                    recorded.setdefault(rule.rule.name, []).append(rule.rule.expression)
         for run in self._runs:
             for rule in run.rules:
                 if rule.alerts is not None:
-                    rule.alerts.feed_from(_roots(rule.rule.expression.names, recorded))
+                    rule.alerts.feed_from(partial(_roots, rule.rule.expression, recorded))
 
     # Templates
 
@@ -345,14 +346,15 @@ def _ended(alert: Alert, at: float, reason: str) -> AlertChange:
     return AlertChange(alert.state, resolved, at, reason)
 
 
-def _roots(names: frozenset[str], recorded: Mapping[str, set[str]]) -> frozenset[str]:
-    """The names with every recorded one replaced by what it is made of."""
-    found, waiting = set(), list(names)
+def _roots(expression: Expression, recorded: Mapping[str, Sequence[Expression]]) -> frozenset[str]:
+    """The metrics that an expression reads, every recorded one replaced by what it is made of."""
+    found, waiting = set(), list(expression.names)
     while waiting:
         name = waiting.pop()
         if name in found:
             continue
         found.add(name)
-        waiting.extend(recorded.get(name, ()))
-    # A recorded series is always there to be read: it would hide that what it is made of is not.
-    return frozenset(name for name in found if name not in recorded)
+        for maker in recorded.get(name, ()):
+            waiting.extend(maker.names)
+    # What rules themselves record can always be read: it would hide that what it is made of cannot.
+    return frozenset(name for name in found if name not in recorded and name not in ALERT_METRICS)
