@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
@@ -16,6 +17,9 @@ from sentinel.db.database import Database, is_passing
 from sentinel.reload import Configuration
 
 log = logging.getLogger(__name__)
+
+BACKUPS = "backups"
+"""Folder below the data folder."""
 
 LATENESS = 3600
 """Seconds by which a job may start late, after a suspended machine woke up."""
@@ -37,6 +41,7 @@ class Care:
     async def run(self) -> None:
         """Until cancelled."""
         settings = self._configuration().settings
+        await asyncio.to_thread(self._remember_backups, self._configuration().data_dir / BACKUPS)
         hour, minute = settings.care.backup_at.split(":")
         scheduler = AsyncIOScheduler(timezone=settings.daemon.timezone)
         scheduler.add_job(
@@ -53,10 +58,16 @@ class Care:
         finally:
             scheduler.shutdown(wait=False)
 
+    def _remember_backups(self, folder: Path) -> None:
+        """When the last backup was made; before the first one, since when there could have been one."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        times = [path.stat().st_mtime for path in folder.glob("*.db")]
+        self._metrics.backup_at.set(max(times, default=folder.stat().st_mtime))
+
     async def night(self) -> None:
         """Back up first, so that what retention removes is in the copy."""
         found = self._configuration()
-        folder = found.data_dir / "backups"
+        folder = found.data_dir / BACKUPS
         try:
             await nightly_backup(self._db, folder, keep=found.settings.care.backups, metrics=self._metrics)
         except (BackupError, OSError) as error:

@@ -86,6 +86,8 @@ class Ledger:
         self._taken: list[AlertChange] = []
         self._taken_id = ""
         self._parts: list[list[AlertChange]] = []
+        self.is_failing = False
+        """The last commits did not go through."""
         self._submitted = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
@@ -136,6 +138,7 @@ class Ledger:
                     self._narrow(error)
                     continue
                 failures += 1
+                self.is_failing = failures > 1
                 if failures == 1:
                     facts = {"error": reason_of(error), "changes": len(self._taken)}
                     log.error("commit failed, trying again", extra={"facts": facts})
