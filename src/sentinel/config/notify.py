@@ -26,12 +26,20 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OWN_HEADERS = ("content-type", "content-length", "idempotency-key", "host", "transfer-encoding")
 
 
+def _matcher_text(written: str) -> str:
+    parse_matchers(written)
+    return written
+
+
+MatcherText = Annotated[str, AfterValidator(_matcher_text)]
+
+
 class RouteSettings(Written):
     """[route] and [[route.routes]]: the tree that an alert walks, as in Alertmanager."""
 
     receiver: str = Field(default="", max_length=200)
     """Receiver of what matches here; without it, that of the route above."""
-    matchers: tuple[str, ...] = ()
+    matchers: tuple[MatcherText, ...] = ()
     """What an alert's labels must be, all of them: 'severity="critical"', 'job=~"if_.*"'."""
     continue_: bool = Field(default=False, alias="continue")
     """Look at the following routes too after this one has matched."""
@@ -54,13 +62,6 @@ class RouteSettings(Written):
         for key in ("match", "match_re"):
             if key in written:
                 raise ValueError(f"'{key}' is Alertmanager's old form: write matchers = ['name=\"value\"']")
-        return written
-
-    @field_validator("matchers")
-    @classmethod
-    def _can_be_read(cls, written: tuple[str, ...]) -> tuple[str, ...]:
-        for text in written:
-            parse_matchers(text)
         return written
 
     def parsed(self) -> tuple[Matcher, ...]:

@@ -1,0 +1,54 @@
+"""Matchers in Alertmanager's syntax."""
+
+from __future__ import annotations
+
+import pytest
+
+from sentinel.config.matchers import parse_matchers
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "matches"),
+    [
+        ('severity="critical"', {"severity": "critical"}, True),
+        ("severity=critical", {"severity": "warning"}, False),
+        ('site!="a"', {}, True),
+        ('site=""', {}, True),
+        ('job=~"if_.*"', {"job": "if_mib"}, True),
+        ('job=~"if"', {"job": "if_mib"}, False),
+        ('job!~"if_.*"', {"job": "if_mib"}, False),
+        ('job=~".*"', {}, True),
+        ('{a="1", b!="2"}', {"a": "1", "b": "3"}, True),
+        ('a="1",b="2",', {"a": "1", "b": "3"}, False),
+        ('a="x\\"y"', {"a": 'x"y'}, True),
+        ('a=~"x.y"', {"a": "x\ny"}, True),
+    ],
+)
+def test_matchers_match_whole_values(text: str, labels: dict[str, str], matches: bool) -> None:
+    assert all(matcher.matches(labels) for matcher in parse_matchers(text)) is matches
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "empty matcher"),
+        ("severity", "not a matcher"),
+        ('="x"', "not a matcher"),
+        ('a="b" c="d"', "comma"),
+        ('{a="b"', "closing brace"),
+        ('a=~"["', "not a regular expression"),
+        ('a=~"(a+)+$"', "repeat inside a repeat"),
+        ('a=~"(?=x)"', "look-around"),
+        ('a=~"(x)\\\\1"', "back references"),
+        ('a="b', "cannot be read from character 3"),
+        ('a=~"' + "x" * 1001 + '"', "longer than"),
+    ],
+)
+def test_what_is_not_a_matcher_is_refused_with_a_reason(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        parse_matchers(text)
+
+
+def test_matchers_print_as_they_are_read() -> None:
+    (matcher,) = parse_matchers('a=~"x\\"y|z"')
+    assert parse_matchers(str(matcher)) == (matcher,)
