@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from enum import StrEnum
+from typing import Annotated
 
 import typer
 
@@ -10,9 +11,17 @@ from sentinel.cli.client import DEFAULT_URL, OWN, Daemon, UrlOption
 from sentinel.cli.output import Output, OutputOption, age, labels_text, number, show
 
 
+class Told(StrEnum):
+    """States that a listing can be narrowed to."""
+
+    PENDING = "pending"
+    FIRING = "firing"
+    UNKNOWN = "unknown"
+
+
 def alerts(
     state: Annotated[
-        list[Literal["pending", "firing", "unknown"]] | None,
+        list[Told] | None,
         typer.Option(help="Only these; may be repeated."),
     ] = None,
     output: OutputOption = Output.TABLE,

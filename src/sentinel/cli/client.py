@@ -47,7 +47,8 @@ class Daemon:
         answer = self._ask("POST", path, form=form)
         envelope = self._json(answer)
         if not isinstance(envelope, dict) or envelope.get("status") != "success":
-            fail(_error_of(envelope) or f"the daemon answered {answer.status_code}")
+            is_usage = isinstance(envelope, dict) and envelope.get("errorType") == "bad_data"
+            fail(_error_of(envelope) or f"the daemon answered {answer.status_code}", 2 if is_usage else 1)
         for warning in envelope.get("warnings", ()):
             typer.echo(f"warning: {warning}", err=True)
         return envelope["data"]

@@ -9,7 +9,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from sentinel.db.errors import UnusableDatabaseError
 from sentinel.model.problem import UnusableError
 
 EX_CONFIG = 78
@@ -44,9 +43,10 @@ def problems_told(code: int = EX_CONFIG) -> Iterator[None]:
     except UnusableError as error:
         for problem in error.problems:
             typer.echo(str(problem), err=True)
-        raise typer.Exit(code) from None
-    except UnusableDatabaseError as error:
-        fail(str(error), EX_CONFIG)
+        # Only here, as it brings the whole database library along.
+        from sentinel.db.errors import UnusableDatabaseError
+
+        raise typer.Exit(EX_CONFIG if isinstance(error, UnusableDatabaseError) else code) from None
 
 
 def fail(text: str, code: int = 1) -> NoReturn:

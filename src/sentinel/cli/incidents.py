@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from sentinel.cli.client import DEFAULT_URL, OWN, Daemon, TokenFileOption, UrlOption
 from sentinel.cli.output import Output, OutputOption, age, labels_text, moment, plain, show, show_json
+from sentinel.model.incident import IncidentState
 
 app = typer.Typer(
     help="List incidents, show one, acknowledge, resolve, add a note.", invoke_without_command=True
@@ -16,7 +17,7 @@ app = typer.Typer(
 Number = Annotated[int, typer.Argument(min=1, metavar="NUMBER", help="The incident's number.")]
 Words = Annotated[str, typer.Option("--note", "-n", help="What to write into the timeline.")]
 States = Annotated[
-    list[Literal["open", "acknowledged", "resolved"]] | None,
+    list[IncidentState] | None,
     typer.Option(help="Only these; may be repeated. Else those that are not resolved."),
 ]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")]
