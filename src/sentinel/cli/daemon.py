@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from sentinel.cli.config import ConfigPath, problems_told
+from sentinel.cli.config import EX_CONFIG, ConfigPath, fail, problems_told
 
 
 def run(config: ConfigPath) -> None:
     """Run the daemon in the foreground. SIGHUP reloads the configuration, SIGTERM stops it."""
     from sentinel.app import run_daemon
+    from sentinel.web.server import ListenError
 
     with problems_told():
-        run_daemon(config)
+        try:
+            run_daemon(config)
+        except ListenError as error:
+            fail(str(error), EX_CONFIG)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sentinel import __version__
-from sentinel.cli import alerts, check, daemon, incidents, init, probe, query, targets, token
+from sentinel.cli import alerts, check, daemon, db, incidents, init, probe, query, targets, testing, token
 
 app = typer.Typer(
     name="sentinel",
@@ -28,6 +28,8 @@ app.command("targets")(targets.targets)
 app.command("alerts")(alerts.alerts)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(token.app, name="token")
+app.add_typer(db.app, name="db")
+app.add_typer(testing.app, name="test")
 
 
 @app.callback(invoke_without_command=True)

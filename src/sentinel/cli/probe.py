@@ -11,10 +11,10 @@ import typer
 from sentinel.cli.config import ConfigPath, fail, problems_told
 from sentinel.config.address import split_address
 from sentinel.model.problem import did_you_mean
-from sentinel.model.target import Target
 
 if TYPE_CHECKING:
     from sentinel.model.batch import Batch
+    from sentinel.model.target import Target
     from sentinel.reload import Configuration
 
 
@@ -41,6 +41,8 @@ def probe(
 
 def _target(found: Configuration, name: str, *, module: str, auth: str, address: str) -> Target:
     """The target as the configuration has it, with what the command line says instead."""
+    from sentinel.model.target import Target
+
     known = {target.name: target for target in found.targets}
     if name not in known and not address:
         fail(f"no target '{name}' in {found.path}{did_you_mean(name, known)}; or give its --address", 2)
