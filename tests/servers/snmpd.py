@@ -29,6 +29,9 @@ from tests.servers.debian import environment, free_port, program
 COMMUNITY = "public"
 _START_SECONDS = 20.0
 
+INTERFACES = ("1.3.6.1.2.1.2", "1.3.6.1.2.1.31.1.1")
+"""IF-MIB's interfaces and ifXTable."""
+
 IF_ENTRY = "1.3.6.1.2.1.2.2.1"
 IF_X_ENTRY = "1.3.6.1.2.1.31.1.1.1"
 
@@ -82,7 +85,7 @@ class Snmpd:
         config: further lines of snmpd.conf.
     """
 
-    def __init__(self, *, serve: tuple[str, ...] = (IF_ENTRY, IF_X_ENTRY), config: str = "") -> None:
+    def __init__(self, *, serve: tuple[str, ...] = INTERFACES, config: str = "") -> None:
         self.port = free_port(socket.SOCK_DGRAM)
         self._folder = Path(tempfile.mkdtemp(prefix="sentinel-snmpd-"))
         self._table = self._folder / "table"
@@ -129,7 +132,17 @@ class Snmpd:
             self._process = subprocess.Popen(
                 [
                     program("snmpd"),
-                    *("-f", "-Lo", "-C", "-c", str(self._folder / "snmpd.conf"), f"udp:{self.address}"),
+                    # Without its own interface tables, which would answer behind the end of ours.
+                    *(
+                        "-I",
+                        "-ifTable,ifXTable",
+                        "-f",
+                        "-Lo",
+                        "-C",
+                        "-c",
+                        str(self._folder / "snmpd.conf"),
+                        f"udp:{self.address}",
+                    ),
                 ],
                 stdout=log,
                 stderr=log,
@@ -163,6 +176,7 @@ class Snmpd:
 
     def interfaces(self, *names: str) -> None:
         """Interfaces 1, 2, … with these names, all up, 1 Gbit/s, with a few counters."""
+        self._rows[_key("1.3.6.1.2.1.2.1.0")] = ("integer", str(len(names)))
         for index, name in enumerate(names, 1):
             for column, kind, value in _interface(index, name):
                 self._rows[_key(f"{column}.{index}")] = (kind, value)
