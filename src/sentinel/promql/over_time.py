@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from sentinel.model.batch import Floats
-from sentinel.promql.frame import Context, Frame, Mask, Nameless, Node, scalar
+from sentinel.promql.frame import Context, Frame, Index, Mask, Nameless, Node, scalar
 from sentinel.promql.rates import joined
 from sentinel.promql.selectors import Range, Span
 from sentinel.promql.sums import column_sums, quantiles
@@ -48,7 +49,7 @@ class OverTime:
 
 
 def _average(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
-    total = column_sums(samples.values, samples.held)
+    total = column_sums(samples.values, None if samples.is_full else samples.held)
     average: Floats = total / samples.count
     overflown = np.isinf(total)
     if overflown.any():
@@ -63,7 +64,7 @@ def _average(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
 
 
 def _sum(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
-    return column_sums(samples.values, samples.held)
+    return column_sums(samples.values, None if samples.is_full else samples.held)
 
 
 def _count(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
@@ -117,10 +118,10 @@ def _present(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
 
 def _variance(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
     # Around the first value, so that equal values differ from their mean by nothing at all.
-    shifted = Samples(samples.values - samples.values[0], samples.times, samples.count)
+    shifted = replace(samples, values=samples.values - samples.values[0])
     mean = _average(shifted, _span, ())
     squares = (shifted.values - mean) ** 2
-    variance: Floats = column_sums(squares, samples.held) / samples.count
+    variance: Floats = column_sums(squares, None if samples.is_full else samples.held) / samples.count
     return variance
 
 
@@ -153,32 +154,44 @@ def _resets(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
 
 
 def _regression(samples: Samples, since: Floats | float) -> tuple[Floats, Floats]:
-    """Least squares: slope a second, and value at `since`. Source: linearRegression in promql/functions.go."""
-    held, count = samples.held, samples.count
-    x = samples.times - since
-    total_x, total_y = column_sums(x, held), column_sums(samples.values, held)
-    total_xy, total_xx = column_sums(x * samples.values, held), column_sums(x * x, held)
-    covariance = total_xy - total_x * total_y / count
-    spread = total_xx - total_x * total_x / count
-    slope = covariance / spread
-    start = total_y / count - slope * total_x / count
+    """Least squares: slope a second, and value at `since` (Unix seconds).
+
+    The times decide the weights, and series of one source share them: what is left for each series is one
+    weighted sum over its samples. Values are taken relative to the first, so that nothing large cancels.
+    """
+    held = np.arange(len(samples.stamps))[:, None] < _count_of_stamps(samples)
+    x = np.where(held, samples.stamps - samples.stamps[0], 0.0)
+    middle = x.sum(axis=0) / held.sum(axis=0)
+    offsets = np.where(held, x - middle, 0.0)
+    weights = offsets / (offsets * offsets).sum(axis=0)
+    middle = middle + samples.stamps[0]
+    if samples.slots is not None:
+        weights, middle = weights[:, samples.slots], middle[samples.slots]
     first = samples.values[0]
-    constant = ((samples.values == first) | ~held).all(axis=0)
-    flat = np.where(np.isinf(first), np.nan, 0.0)
-    return np.where(constant, flat, slope), np.where(
-        constant, np.where(np.isinf(first), np.nan, first), start
-    )
+    rises = samples.values - first
+    if not samples.is_full:
+        rises = np.where(samples.held, rises, 0.0)
+    total = rises.sum(axis=0)
+    slope = np.where(np.isfinite(total), np.einsum("ij,ij->j", weights, rises), np.nan)
+    value: Floats = first + total / samples.count + slope * (since - middle)
+    return slope, value
+
+
+def _count_of_stamps(samples: Samples) -> Floats | Index:
+    if samples.slots is None:
+        return samples.count
+    count = np.zeros(samples.stamps.shape[1], np.intp)
+    count[samples.slots] = samples.count
+    return count
 
 
 def _derivative(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
-    # Relative to the first sample, or the squares of Unix times would lose all digits.
-    return _regression(samples, samples.times[0])[0]
+    return _regression(samples, 0.0)[0]
 
 
-def _forecast(samples: Samples, span: Span, parameters: Parameters) -> Floats:
-    slope, now = _regression(samples, parameters[1])
-    result: Floats = slope * parameters[0] + now
-    return result
+def _forecast(samples: Samples, _span: Span, parameters: Parameters) -> Floats:
+    seconds, now = parameters
+    return _regression(samples, now + seconds)[1]
 
 
 def _smoothed(samples: Samples, _span: Span, parameters: Parameters) -> Floats:

@@ -13,9 +13,9 @@ _CANCELLED = 1e3
 """Where the absolute values add up to that many times the sum, plain addition has lost digits that matter."""
 
 
-def column_sums(values: Floats, held: Mask) -> Floats:
-    """Sum of each column over the cells held; compensated where values cancel each other."""
-    cells = np.where(held, values, 0.0)
+def column_sums(values: Floats, held: Mask | None) -> Floats:
+    """Sum of each column over the cells held (None: all); compensated where values cancel each other."""
+    cells = values if held is None else np.where(held, values, 0.0)
     total: Floats = cells.sum(axis=0)
     size = np.abs(cells).sum(axis=0)
     for column in np.flatnonzero(is_doubtful(total, size)).tolist():

@@ -32,6 +32,8 @@ class Feed:
         self._base_tick = pool.tick_at(at)
         self._tick = self._base_tick - 1
         self._at = -math.inf
+        self.before = -math.inf
+        """Unix seconds of the poll before the newest one."""
         self._ids: Ids = _NOTHING
         """Live series in the layout's order, then the three about the poll itself."""
         self._kept: Index | None = None
@@ -66,7 +68,7 @@ class Feed:
             tick = self._tick
         row = self.pool.begin(self.slot, tick, at)
         if row >= 0:
-            self._tick, self._at = tick, at
+            self._tick, self.before, self._at = tick, self._at, at
         return row
 
     def lay_out(self, batch: Batch, ids: Sequence[int], count: int) -> None:
@@ -124,6 +126,7 @@ class Feed:
     def shift(self, seconds: float) -> None:
         self._base_at += seconds
         self._at += seconds
+        self.before += seconds
         self._down_since += seconds
         self._ended = {series_id: since + seconds for series_id, since in self._ended.items()}
 

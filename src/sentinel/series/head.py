@@ -167,11 +167,11 @@ class Head:
             meta = (float(batch.up), batch.duration, float(len(reading.layout)) if batch.up else 0.0)
         if batch.up:
             if reading.layout is not feed.layout or batch.source.labels != feed.source.labels:
-                self._lay_out(feed, batch, at)
+                self._lay_out(feed, batch)
             feed.store(row, at, reading.values, meta)
         else:
             if feed.layout is None or batch.source.labels != feed.source.labels:
-                self._lay_out(feed, batch, at)
+                self._lay_out(feed, batch)
             feed.store_down(row, at, meta)
         feed.note(batch)
         self.rejected += feed.duplicates
@@ -191,7 +191,7 @@ class Head:
             feed = self._feeds[source] = Feed(source, pool, at)
         return feed
 
-    def _lay_out(self, feed: Feed, batch: Batch, at: float) -> None:
+    def _lay_out(self, feed: Feed, batch: Batch) -> None:
         """Give every series of the batch's layout its column."""
         source, layout = batch.source, batch.reading.layout
         own = {name: self.symbols.code(value) for name, value in source.labels.pairs}
@@ -202,9 +202,9 @@ class Head:
             keys.extend((name, base) for name in _META)
         for name, family in layout.families.items():
             self._families[name] = family
-        feed.lay_out(batch, [self._place(feed, name, pairs, at) for name, pairs in keys], count)
+        feed.lay_out(batch, [self._place(feed, name, pairs) for name, pairs in keys], count)
 
-    def _place(self, feed: Feed, name: str, pairs: Pairs, at: float) -> int:
+    def _place(self, feed: Feed, name: str, pairs: Pairs) -> int:
         """The id of the series in the feed's pool; −1 if another source gives it already."""
         metric = self._metrics.get(name)
         if metric is None:
@@ -228,7 +228,7 @@ class Head:
             used = block.positions()
             feed.pool.place(block.ids[used], block.start + used)
         feed.pool.place(np.array([series_id]), np.array([block.start + position]))
-        feed.pool.clear(block.start + position, feed.slot, at)
+        feed.pool.clear(block.start + position, feed.slot, feed.before)
         metric.version = self._next_version()
         return series_id
 

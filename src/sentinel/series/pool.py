@@ -192,13 +192,13 @@ class Pool:
         for array in (self.slot_of, self.latest, self.reset_at, self.gap_at):
             array[new] = array[old]
 
-    def clear(self, column: int, slot: int, at: float) -> None:
-        """Make the column ready for a series of that source that begins at that instant."""
+    def clear(self, column: int, slot: int, before: float) -> None:
+        """Make the column ready for a series of that source, whose last poll without it was at that instant."""
         self.values[:, column].view(np.uint64)[...] = ABSENT_BITS
         self.slot_of[column] = slot
         self.latest[column] = math.nan
         self.reset_at[column] = _NEVER
-        self.gap_at[column] = math.nextafter(at, _NEVER)
+        self.gap_at[column] = before
 
     def _widen(self, size: int) -> None:
         values = np.empty((self.rows, size))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sentinel.model.batch import Floats
-from sentinel.series.pool import Bounds, Index, Mask, Pool, is_sample, milliseconds
+from sentinel.series.pool import Index, Mask, Pool, is_sample, milliseconds
 from sentinel.series.table import LabelTable
 
 
@@ -21,17 +21,28 @@ class Samples:
     """
 
     values: Floats
-    times: Floats
     count: Index
+    stamps: Floats
+    """Times, as [k, slot] where `slots` is given: series of one source share them."""
+    slots: Index | None = None
 
     @classmethod
     def packed(cls, values: Floats, times: Floats, held: Mask) -> Samples:
         """From a matrix with holes."""
         count = held.sum(axis=0)
         if held.all():
-            return cls(values, times, count)
+            return cls(values, count, times)
         order = np.argsort(~held, axis=0, kind="stable")[: int(count.max(initial=0))]
-        return cls(np.take_along_axis(values, order, 0), np.take_along_axis(times, order, 0), count)
+        return cls(np.take_along_axis(values, order, 0), count, np.take_along_axis(times, order, 0))
+
+    @property
+    def times(self) -> Floats:
+        return self.stamps if self.slots is None else self.stamps[:, self.slots]
+
+    @property
+    def is_full(self) -> bool:
+        """Every cell means something."""
+        return bool((self.count == len(self.values)).all())
 
     @property
     def held(self) -> Mask:
@@ -41,11 +52,13 @@ class Samples:
 
     def last(self) -> tuple[Floats, Floats]:
         """Value and time of each series' newest sample; series need at least one."""
-        where = self.count - 1, np.arange(len(self.count))
-        return self.values[where], self.times[where]
+        row, series = self.count - 1, np.arange(len(self.count))
+        return self.values[row, series], self.stamps[row, series if self.slots is None else self.slots]
 
     def only(self, chosen: Mask) -> Samples:
-        return Samples(self.values[:, chosen], self.times[:, chosen], self.count[chosen])
+        if self.slots is None:
+            return Samples(self.values[:, chosen], self.count[chosen], self.stamps[:, chosen])
+        return Samples(self.values[:, chosen], self.count[chosen], self.stamps, self.slots[chosen])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,39 +124,37 @@ class Piece:
         rows = self.pool.order(bounds.inside)
         inside = bounds.inside[rows]
         if inside.all():
-            values = self.pool.values[rows[:, None], self.columns]
-            times = self.pool.times[rows][:, self.slots]
+            cells = rows[:, None] * self.pool.values.shape[1] + self.columns
+            times = self.pool.times[rows]
             count = np.full(len(self.columns), len(rows))
         else:
-            values, times, count = self._ragged(bounds, rows, inside)
+            # Sources with different polls in the window: pack by source, which are few, not by series.
+            order = np.argsort(~inside, axis=0, kind="stable")[: int(bounds.count.max(initial=0))]
+            by_slot = rows[order]
+            cells = (by_slot * self.pool.values.shape[1])[:, self.slots] + self.columns
+            times = np.take_along_axis(self.pool.times, by_slot, 0)
+            count = bounds.count[self.slots]
+        samples = Samples(self.pool.values.ravel().take(cells), count, times, self.slots)
         gaps = self.pool.gap_at[self.columns] > start
-        if gaps.any() and len(values):
-            return _without_gaps(values, times, count, gaps)
-        return Samples(values, times, count)
+        if gaps.any() and len(cells):
+            return _without_gaps(samples, gaps)
+        return samples
 
     def only(self, chosen: Mask) -> Piece:
         return Piece(self.pool, self.columns[chosen], self.slots[chosen])
 
-    def _ragged(self, bounds: Bounds, rows: Index, inside: Mask) -> tuple[Floats, Floats, Index]:
-        """Sources with different polls in the window: pack by source, which are few, not by series."""
-        order = np.argsort(~inside, axis=0, kind="stable")[: int(bounds.count.max(initial=0))]
-        by_slot = rows[order]
-        times = np.take_along_axis(self.pool.times, by_slot, 0)
-        values = self.pool.values[by_slot[:, self.slots], self.columns]
-        return values, times[:, self.slots], bounds.count[self.slots]
 
-
-def _without_gaps(values: Floats, times: Floats, count: Index, gaps: Mask) -> Samples:
+def _without_gaps(samples: Samples, gaps: Mask) -> Samples:
+    """With the samples of series that have gaps moved together."""
     part = np.flatnonzero(gaps)
+    values, times, count = samples.values, samples.times.copy(), samples.count.copy()
     cells = np.ascontiguousarray(values[:, part])
     held = (np.arange(len(values))[:, None] < count[part]) & is_sample(cells)
     order = np.argsort(~held, axis=0, kind="stable")
     values[:, part] = np.take_along_axis(cells, order, 0)
-    times = times.copy()
     times[:, part] = np.take_along_axis(times[:, part], order, 0)
-    count = count.copy()
     count[part] = held.sum(axis=0)
-    return Samples(values, times, count)
+    return Samples(values, count, times)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
