@@ -10,19 +10,19 @@ from sentinel.model.labels import Labels
 START = 1_700_000_000.0
 
 
-def alert(
-    name: str = "Down",
-    instance: str = "sw1",
-    *,
-    state: AlertState = AlertState.FIRING,
-    fired_at: float | None = START,
-    summary: str = "",
-    **labels: str,
-) -> Alert:
+def alert(name: str = "Down", instance: str = "sw1", *, summary: str = "", **labels: str) -> Alert:
+    """A firing one."""
     everything = Labels({"alertname": name, "instance": instance, "severity": "critical"} | labels)
     annotations = Labels(summary=summary) if summary else Labels()
     return Alert(
-        everything.fingerprint(), "rules.yml;g", everything, annotations, state, 1.0, START - 60, fired_at
+        everything.fingerprint(),
+        "rules.yml;g",
+        everything,
+        annotations,
+        AlertState.FIRING,
+        1.0,
+        START - 60,
+        START,
     )
 
 

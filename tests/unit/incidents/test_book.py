@@ -151,7 +151,9 @@ def test_a_second_firing_without_an_end_between_ends_the_first() -> None:
 
 
 def test_pending_alerts_are_nobodys_incident() -> None:
-    pending = AlertChange(AlertState.INACTIVE, alert(state=AlertState.PENDING, fired_at=None), START)
+    pending = AlertChange(
+        AlertState.INACTIVE, replace(alert(), state=AlertState.PENDING, fired_at=None), START
+    )
     assert ticks([pending]) == []
 
 
