@@ -60,7 +60,7 @@ class Rendering:
             "spans": render_spans,
             "figure": figure,
             "duration": format_duration,
-            "segment": lambda text: quote(text, safe=""),
+            "segment": lambda text: quote(text, safe="", errors="replace"),
         }
         self._environment.globals |= {
             "asset": assets.url,

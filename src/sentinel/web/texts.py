@@ -11,7 +11,6 @@ LANGUAGES: tuple[Language, ...] = ("en", "zh-CN")
 ZH_CN: Mapping[str, str] = {
     "Overview": "总览",
     "Skip to content": "跳到内容",
-    "Language": "语言",
     "Switch between light and dark": "切换浅色与深色",
     "live": "实时",
     "reconnecting": "正在重连",
@@ -49,12 +48,10 @@ ZH_CN: Mapping[str, str] = {
     "Status wall": "状态墙",
     "Grade": "等级",
     "nobody yet": "无人处理",
-    "alerts": "条告警",
     "Acknowledge": "确认",
     "Resolve": "解决",
     "Add note": "添加备注",
     "Note": "备注",
-    "Optional": "可选",
     "Operator token": "操作员令牌",
     "Made by 'sentinel token create'; kept in this tab until it is closed.": (
         "由 sentinel token create 生成；仅保存在此标签页，关闭即清除。"
@@ -101,7 +98,6 @@ ZH_CN: Mapping[str, str] = {
     "note": "备注",
     "notified": "已通知",
     "not delivered": "未送达",
-    "Recently resolved": "最近解决",
     "All incidents": "全部事件",
 }
 
