@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -122,12 +123,9 @@ class Sshd:
         """The host disappears: the server and every session end at once."""
         if self._process is None:
             return
-        processes = [*self._children(), psutil.Process(self._process.pid)]
-        for process in reversed(processes):
-            try:
-                process.send_signal(signal.SIGKILL)
-            except psutil.NoSuchProcess:
-                continue
+        processes = self._children()
+        self._process.send_signal(signal.SIGKILL)
+        _kill(processes)
         self._process.wait(_DEADLINE)
         self._process = None
         _until(lambda: not self._listens(), "sshd still listens")
@@ -138,11 +136,7 @@ class Sshd:
 
     def drop_connections(self) -> None:
         """Every connection is cut; the server goes on."""
-        for process in reversed(self._children()):
-            try:
-                process.kill()
-            except psutil.NoSuchProcess:
-                continue
+        _kill(self._children())
 
     def change_host_key(self) -> None:
         """As after a reinstallation. Restarts the server; known_hosts keeps the old key."""
@@ -267,6 +261,13 @@ class Sshd:
         with socket.socket() as probe:
             probe.settimeout(1)
             return probe.connect_ex((self.host, self.port)) == 0
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    """The server's own before what they run: to the client the line is cut, nothing has failed."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def _until(is_so: object, complaint: str) -> None:

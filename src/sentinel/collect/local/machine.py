@@ -12,7 +12,7 @@ from contextlib import suppress
 from sentinel.collect.ssh.linux.filesystem import Mount, read_mounts
 from sentinel.collect.ssh.text import Text
 
-_FILES = (
+FILES = (
     "/proc/stat",
     "/proc/meminfo",
     "/proc/loadavg",
@@ -35,7 +35,7 @@ _SYSTEMCTL = ("systemctl", "show", "--no-pager", "--property=Id,Type,LoadState,A
 def proc_text() -> bytes:
     """What the module linux prints in its section proc."""
     parts = [_below("pagesize", b"%d\n" % os.sysconf("SC_PAGE_SIZE"))]
-    for name in (*_FILES, *(path for pattern in _PATTERNS for path in sorted(glob.glob(pattern)))):
+    for name in (*FILES, *(path for pattern in _PATTERNS for path in sorted(glob.glob(pattern)))):
         content = _content(name)
         if content:
             parts.append(_below(name, content))

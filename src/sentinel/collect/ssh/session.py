@@ -228,7 +228,9 @@ class Session:
 
     def _failed(self, error: PollError) -> None:
         self._metrics.connects.labels(error.reason).inc()
-        self._backoff.failed(error, self._clock.monotonic())
+        # Waiting is for the hosts' sake; a host key may be accepted any time, and asking for it costs little.
+        if not error.reason.startswith("host_key"):
+            self._backoff.failed(error, self._clock.monotonic())
 
     def _drop_channel(self) -> None:
         if self._channel is not None:

@@ -1,0 +1,187 @@
+"""What a host may do wrong: each costs what it touches, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from sentinel.collect.collector import PollError
+from tests.integration.ssh_host import PROC, UNAME, figures, module, polled, running_sshd
+from tests.servers.sshd import Sshd
+
+
+@pytest.fixture
+def server() -> Iterator[Sshd]:
+    with running_sshd() as sshd:
+        yield sshd
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Waits for a real process."""
+    deadline = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+def runs(server: Sshd, word: str) -> bool:
+    """Whether a session runs a command with that in it."""
+    return any(word in line for line in command_lines(server))
+
+
+def command_lines(server: Sshd) -> Iterator[str]:
+    for process in server.sessions():
+        with suppress(psutil.NoSuchProcess):
+            yield " ".join(process.cmdline())
+
+
+async def test_a_stuck_section_loses_only_itself(server: Sshd) -> None:
+    modules = module(
+        ("proc", "proc", PROC, ""),
+        ("filesystem", "filesystem", "sleep 987", "timeout: 300ms"),
+        ("uname", "uname", UNAME, ""),
+    )
+    async with polled(server, modules, name="test") as host:
+        reading = await host.poll()
+        found = figures(reading)
+        assert "node_load1{}" in found
+        assert any(name.startswith("node_uname_info") for name in found)
+        assert found['node_scrape_collector_success{collector="filesystem"}'] == 0
+        assert found['node_scrape_collector_success{collector="uname"}'] == 1
+        assert "node_filesystem_avail_bytes" in reading.unread
+        assert reading.reasons == ("stuck",)
+        # It is left alone for a while, and still said to be unread.
+        started = time.monotonic()
+        again = await host.poll()
+        assert time.monotonic() - started < 0.3
+        assert "node_filesystem_avail_bytes" in again.unread
+        assert again.layout is reading.layout
+    assert server.logins == 1
+
+
+async def test_a_section_that_ends_the_shell_loses_only_itself(server: Sshd) -> None:
+    modules = module(("proc", "proc", "kill -9 $$", ""), ("uname", "uname", UNAME, ""))
+    async with polled(server, modules, name="test") as host:
+        reading = await host.poll()
+    assert reading.reasons == ("closed",)
+    assert "node_load1" in reading.unread
+    assert any(labels.name == "node_uname_info" for labels in reading.layout.series)
+
+
+async def test_an_unbalanced_quote_loses_only_its_section(server: Sshd) -> None:
+    modules = module(("proc", "proc", "echo 'open", "timeout: 300ms"), ("uname", "uname", UNAME, ""))
+    async with polled(server, modules, name="test") as host:
+        reading = await host.poll()
+    assert any(labels.name == "node_uname_info" for labels in reading.layout.series)
+    assert "node_load1" in reading.unread
+
+
+async def test_a_flood_is_cut_off_with_bounded_memory(server: Sshd) -> None:
+    modules = module(
+        ("proc", "proc", "head -c 10485760 /dev/zero", ""),
+        ("uname", "uname", UNAME, ""),
+    )
+    async with polled(server, modules, name="test") as host:
+        reading = await host.poll()
+        assert host.metric("sentinel_ssh_received_bytes_total") < 10 * 1024 * 1024
+    assert reading.reasons == ("too_large",)
+    assert any(labels.name == "node_uname_info" for labels in reading.layout.series)
+
+
+async def test_a_missing_command_is_named_as_such(server: Sshd) -> None:
+    modules = module(("proc", "proc", "no-such-command", ""), ("uname", "uname", UNAME, ""))
+    async with polled(server, modules, name="test") as host:
+        reading = await host.poll()
+    assert reading.reasons == ("missing",)
+
+
+async def test_a_connection_cut_in_the_middle_costs_one_section_and_comes_back(server: Sshd) -> None:
+    modules = module(
+        ("proc", "proc", PROC, ""), ("filesystem", "filesystem", "sleep 4", ""), ("uname", "uname", UNAME, "")
+    )
+    async with polled(server, modules, name="test") as host:
+        async with asyncio.TaskGroup() as group:
+            poll = group.create_task(host.poll())
+            await until(lambda: runs(server, "sleep 4"))
+            server.drop_connections()
+        reading = poll.result()
+        assert reading.reasons == ("closed",)
+        names = {labels.name for labels in reading.layout.series}
+        assert {"node_load1", "node_uname_info"} <= names
+        assert server.logins == 2
+
+
+async def test_a_connection_that_died_between_polls_costs_nothing(server: Sshd) -> None:
+    async with polled(server) as host:
+        before = await host.poll()
+        server.drop_connections()
+        after = await host.poll()
+    assert after.layout is before.layout
+    assert not after.reasons
+    assert server.logins == 2
+
+
+async def test_a_host_that_disappears_is_refused_and_comes_back(server: Sshd) -> None:
+    async with polled(server) as host:
+        before = await host.poll()
+        server.stop()
+        with pytest.raises(PollError) as error:
+            await host.poll()
+        assert error.value.reason == "refused"
+        server.start()
+
+        async def returned() -> bool:
+            try:
+                return (await host.poll()).layout is before.layout
+            except PollError:
+                return False
+
+        deadline = time.monotonic() + 10
+        while not await returned():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.1)
+
+
+async def test_a_poll_that_is_cancelled_leaves_the_session_usable(server: Sshd) -> None:
+    modules = module(("proc", "proc", "sleep 0.5; " + PROC, ""))
+    async with polled(server, modules, name="test") as host:
+        poll = asyncio.ensure_future(host.poll())
+        await until(lambda: runs(server, "sleep 0.5"))
+        poll.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await poll
+        assert "node_load1{}" in figures(await host.poll())
+
+
+async def test_login_chatter_and_banners_are_ignored() -> None:
+    with running_sshd(banner="Authorised use only\n\x1b[31m$(id)\n") as server:
+        async with polled(server) as host:
+            reading = await host.poll()
+    assert not reading.reasons
+
+
+async def test_a_host_that_forbids_shells_is_read_by_commands() -> None:
+    wrapper = (
+        '/bin/sh -c \'case "$SSH_ORIGINAL_COMMAND" in "exec /bin/sh") echo no shell; exit 1;; esac;'
+        ' eval "$SSH_ORIGINAL_COMMAND"\''
+    )
+    with running_sshd(force_command=wrapper) as server:
+        async with polled(server) as host:
+            first = await host.poll()
+            second = await host.poll()
+        assert server.logins == 1
+    assert not first.reasons
+    assert second.layout is first.layout
+
+
+async def test_a_host_that_forbids_everything_says_so() -> None:
+    with running_sshd(force_command="/bin/false") as server:
+        async with polled(server) as host:
+            with pytest.raises(PollError) as error:
+                await host.poll()
+    assert error.value.reason == "no_shell"
