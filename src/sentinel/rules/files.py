@@ -115,10 +115,10 @@ class _Reader:
         self._problems: list[Problem] = []
 
     def groups(self) -> tuple[RuleGroup, ...]:
-        written = self._part(WrittenFile, ())
+        self._part(WrittenFile, ())
         found: list[RuleGroup] = []
         names: dict[str, int] = {}
-        for index in range(len(written.groups) if written else 0):
+        for index in range(self._length((), "groups")):
             group = self._group(("groups", index), names)
             if group is not None:
                 found.append(group)
@@ -139,10 +139,29 @@ class _Reader:
     def _report(self, at: Place, text: str, *, value: bool = True) -> None:
         self._problems.append(self._document.problem(at, text, value=value))
 
+    def _length(self, at: Place, key: str) -> int:
+        """Items of a list, whatever else is wrong where it stands: one mistake must not hide others."""
+        data = self._document.data
+        for step in at:
+            data = data[step]
+        items = data.get(key) if isinstance(data, Mapping) else None
+        return len(items) if isinstance(items, list) else 0
+
+    def _is_mapping(self, at: Place, what: str) -> bool:
+        data = self._document.data
+        for step in at:
+            data = data[step]
+        if not isinstance(data, Mapping):
+            self._report(at, f"a {what}", value=False)
+        return isinstance(data, Mapping)
+
     def _group(self, at: Place, names: dict[str, int]) -> RuleGroup | None:
+        if not self._is_mapping(at, "group is written as keys with values: name, rules"):
+            return None
         written = self._part(WrittenGroup, at)
         if written is None:
-            self._rules_of_broken_group(at)
+            for index in range(self._length(at, "rules")):
+                self._rule((*at, "rules", index), {})
             return None
         if not written.name:
             self._report((*at, "name"), "a group needs a name")
@@ -161,14 +180,9 @@ class _Reader:
             written.query_offset or 0.0,
         )
 
-    def _rules_of_broken_group(self, at: Place) -> None:
-        """So that a mistake in a group's head does not hide those in its rules."""
-        data = self._document.data["groups"][at[-1]]
-        rules = data.get("rules") if isinstance(data, Mapping) else None
-        for index in range(len(rules) if isinstance(rules, list) else 0):
-            self._rule((*at, "rules", index), {})
-
     def _rule(self, at: Place, group_labels: Mapping[str, str]) -> Rule | None:
+        if not self._is_mapping(at, "rule is written as keys with values: alert or record, expr"):
+            return None
         written = self._part(WrittenRule, at)
         if written is None:
             return None

@@ -47,8 +47,8 @@ def builtin_functions() -> dict[str, Call]:
         "humanizeTimestamp": figures.humanize_timestamp,
         "parseDuration": figures.duration_seconds,
         "title": lambda value: _title(_text(value)),
-        "toUpper": lambda value: _text(value).upper(),
-        "toLower": lambda value: _text(value).lower(),
+        "toUpper": lambda value: _by_character(_text(value), str.upper),
+        "toLower": lambda value: _by_character(_text(value), str.lower),
         "stripPort": lambda value: _strip_port(_text(value)),
         "stripDomain": lambda value: _strip_domain(_text(value)),
         "match": lambda pattern, text: matches(_text(pattern), _text(text)),
@@ -143,6 +143,11 @@ def _joined(values: Sequence[object]) -> str:
         is_spaced = position and not isinstance(value, str) and not isinstance(values[position - 1], str)
         text += (" " if is_spaced else "") + show(value)
     return text
+
+
+def _by_character(text: str, change: Callable[[str], str]) -> str:
+    """Go changes one character into one: ß stays, where Python would write SS."""
+    return "".join(new if len(new := change(old)) == 1 else old for old in text)
 
 
 def _title(text: str) -> str:

@@ -106,11 +106,10 @@ def humanize_timestamp(value: object) -> str:
     figure = number(value)
     if not math.isfinite(figure):
         return _four(figure)
+    if abs(figure) * 1e9 >= 2**63:
+        raise ExpansionError(f"{figure!r} is outside the range of timestamps")
     milliseconds = math.trunc(figure * 1000)
-    try:
-        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
-    except OverflowError:
-        raise ExpansionError(f"{figure!r} is outside the calendar") from None
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
     fraction = f".{milliseconds % 1000:03d}".rstrip("0") if milliseconds % 1000 else ""
     return f"{moment:%Y-%m-%d %H:%M:%S}{fraction} +0000 UTC"
 
