@@ -1,6 +1,6 @@
 """A process that lets alerts fire and end, and tells a webhook: made to be killed.
 
-    python -m tests.faults.delivering DATA_DIR URL ALERTS STARTED_AT ENDS_AT [FAILPOINT]
+    python -m tests.faults.delivering DATA_DIR URL ALERTS STARTED_AT ENDS_AT CONCURRENCY [FAILPOINT]
 
 What each alert is at each moment follows from the clock alone, so that a process started after a kill goes
 on where rules would: it restores the alerts from the database and submits what differs. After ENDS_AT
@@ -36,7 +36,6 @@ from sentinel.notify.receiver import Delivery, Outcome, Receiver
 from sentinel.runtime.clock import SystemClock
 
 TICK = 0.05
-CONCURRENCY = 4
 
 
 def is_firing(number: int, at: float) -> bool:
@@ -98,9 +97,11 @@ class DiesAfterSending:
         await self._receiver.close()
 
 
-async def live(folder: Path, url: str, count: int, started: float, ends: float, failpoint: str) -> None:
+async def live(
+    folder: Path, url: str, count: int, started: float, ends: float, concurrency: int, failpoint: str
+) -> None:
     clock, registry = SystemClock(), CollectorRegistry()
-    settings = [WebhookSettings(kind="webhook", name="ops", url=Secret(url), concurrency=CONCURRENCY)]
+    settings = [WebhookSettings(kind="webhook", name="ops", url=Secret(url), concurrency=concurrency)]
     receivers = dict(build_receivers(settings, clock=clock, language="en", zone=ZoneInfo("UTC")))
     point, _, number = failpoint.partition(":")
     if point == "sent-not-marked":
@@ -145,9 +146,11 @@ async def acknowledge(incidents: Incidents) -> None:
 
 
 def main() -> None:
-    folder, url, count, started, ends, *failpoint = sys.argv[1:]
+    folder, url, count, started, ends, concurrency, *failpoint = sys.argv[1:]
     logging.basicConfig(level="ERROR")
-    asyncio.run(live(Path(folder), url, int(count), float(started), float(ends), "".join(failpoint)))
+    asyncio.run(
+        live(Path(folder), url, int(count), float(started), float(ends), int(concurrency), "".join(failpoint))
+    )
 
 
 if __name__ == "__main__":

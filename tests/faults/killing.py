@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import IO
 
 import sentinel
-from tests.faults.delivering import CONCURRENCY
 from tests.servers.sinks import Post, webhook_sink_in_thread
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +27,7 @@ LONGEST = 1.5
 @dataclass(slots=True)
 class Tally:
     kills: int
+    concurrency: int
     messages: int = 0
     incidents: int = 0
     repeats: int = 0
@@ -39,7 +39,7 @@ class Tally:
     @property
     def bound(self) -> int:
         """Repeats allowed: what was on its way at each kill."""
-        return self.kills * CONCURRENCY
+        return self.kills * self.concurrency
 
     @property
     def holds(self) -> bool:
@@ -47,13 +47,10 @@ class Tally:
 
 
 class Child:
-    def __init__(
-        self, folder: Path, url: str, alerts: int, started: float, ends: float, failpoint: str
-    ) -> None:
+    def __init__(self, *arguments: object) -> None:
         source = str(Path(sentinel.__file__).parents[1])
-        command = [sys.executable, "-m", "tests.faults.delivering", str(folder), url, str(alerts)]
         self.process = subprocess.Popen(
-            [*command, repr(started), repr(ends), failpoint],
+            [sys.executable, "-m", "tests.faults.delivering", *map(str, arguments)],
             cwd=ROOT,
             env=os.environ | {"PYTHONPATH": source},
             stdout=subprocess.PIPE,
@@ -85,19 +82,28 @@ class Child:
         return code
 
 
-def kill_run(folder: Path, *, kills: int, alerts: int, seed: int, failpoints: tuple[str, ...] = ()) -> Tally:
+def kill_run(
+    folder: Path,
+    *,
+    alerts: int,
+    seed: int = 1,
+    kills: int = 0,
+    concurrency: int = 4,
+    failpoints: tuple[str, ...] = (),
+) -> Tally:
     """
     Args:
-        failpoints: in place of kills at random moments: each process dies at its own.
+        kills: how many processes are killed at random moments.
+        failpoints: in place of that: each process dies at its own.
     """
     dice = random.Random(seed)
-    tally = Tally(kills=len(failpoints) or kills)
+    tally = Tally(len(failpoints) or kills, concurrency)
     acknowledged: list[int] = []
     began, started = time.monotonic(), time.time()
     with webhook_sink_in_thread() as sink:
         for number in range(tally.kills):
             failpoint = failpoints[number] if failpoints else ""
-            child = Child(folder, sink.url, alerts, started, started + 1e6, failpoint)
+            child = Child(folder, sink.url, alerts, started, started + 1e6, concurrency, failpoint)
             if failpoint:
                 child.end(60)
             else:
@@ -106,7 +112,7 @@ def kill_run(folder: Path, *, kills: int, alerts: int, seed: int, failpoints: tu
                 time.sleep(dice.uniform(0, LONGEST))
                 child.kill()
             acknowledged += child.acknowledged
-        child = Child(folder, sink.url, alerts, started, time.time() + 2.0, "")
+        child = Child(folder, sink.url, alerts, started, time.time() + 2.0, concurrency, "")
         if child.end(120) != 0:
             tally.faults.append("the last process did not end well")
         acknowledged += child.acknowledged

@@ -210,7 +210,11 @@ class SmtpSink:
 
 @asynccontextmanager
 async def smtp_sink(
-    *, tls: ssl.SSLContext | None = None, starttls: bool = False, login: tuple[str, str] | None = None
+    *,
+    port: int = 0,
+    tls: ssl.SSLContext | None = None,
+    starttls: bool = False,
+    login: tuple[str, str] | None = None,
 ) -> AsyncIterator[SmtpSink]:
     """
     Args:
@@ -237,7 +241,7 @@ async def smtp_sink(
         )
 
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(connected, "127.0.0.1", 0, ssl=None if starttls else tls)
+    server = await loop.create_server(connected, "127.0.0.1", port, ssl=None if starttls else tls)
     sink.port = server.sockets[0].getsockname()[1]
     try:
         yield sink
