@@ -92,8 +92,12 @@ class SnmpCollector:
         deadline = loop.time() + timeout * (1 - _MARGIN)
         family, address = await self._resolve(deadline - loop.time())
         module = self._plan.module
+        try:
+            port = self._shared.ports.of(family)
+        except OSError as error:
+            raise PollError("unreachable", f"no socket for {self._where}: {error.strerror}") from None
         conversation = Conversation(
-            self._shared.ports.of(family),
+            port,
             address,
             self._shared.metrics,
             timeout=min(module.timeout, max(timeout * (1 - _MARGIN) / (module.retries + 1), 0.1)),

@@ -135,7 +135,6 @@ class Conversation:
     # Sending
 
     def _fill(self) -> None:
-        # Until the device shows that it is there, one request is enough to find out after a first round.
         while self._queue and len(self._flights) < self._window and not self._done.done():
             ask, tries = self._queue.popleft()
             self._send(ask, tries)
@@ -232,10 +231,10 @@ class _Probe:
     """Asks a silent host once more from a connected socket, which alone is told when the host refuses."""
 
     def __init__(self, address: SockAddress, template: Template) -> None:
-        family = socket.AF_INET6 if len(address) == 4 else socket.AF_INET
-        self._socket: socket.socket | None = socket.socket(family, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
-        with contextlib.suppress(OSError):
+        self._socket: socket.socket | None = None
+        with contextlib.suppress(OSError):  # no answer from here is no answer either
+            self._socket = socket.socket(_family(address), socket.SOCK_DGRAM)
+            self._socket.setblocking(False)
             self._socket.connect(address)
             self._socket.send(template.with_id(1 << 30))
 
@@ -263,3 +262,7 @@ class _Probe:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+def _family(address: SockAddress) -> socket.AddressFamily:
+    return socket.AF_INET6 if len(address) == 4 else socket.AF_INET

@@ -1,0 +1,89 @@
+"""Learned answers read what the general decoder reads, or say that they cannot."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sentinel.collect.snmp import ber, message
+from sentinel.collect.snmp.plan import Column
+from sentinel.collect.snmp.shape import Shape
+from tests.unit.snmp.agent import Value, read_request, response, varbind
+
+OID = ber.encode_oid("1.3.6.1.4.1.99999.1")
+REQUEST = read_request(message.get(message.Access(2, b"public"), [OID]).with_id(0x01020304))
+NUMBER = Column(OID, is_number=True)
+TEXT = Column(OID, is_number=False)
+
+signed = st.integers(-(2**31), 2**31 - 1).map(
+    lambda value: (
+        ber.INTEGER,
+        value.to_bytes((value if value >= 0 else ~value).bit_length() // 8 + 1, "big", signed=True),
+    )
+)
+unsigned = st.tuples(
+    st.sampled_from((ber.COUNTER32, ber.GAUGE32, ber.TIME_TICKS, ber.COUNTER64)),
+    st.binary(min_size=1, max_size=8) | st.binary(min_size=8, max_size=8).map(lambda tail: b"\x00" + tail),
+)
+text = st.binary(max_size=20).map(lambda content: (ber.OCTET_STRING, content))
+values = st.lists(signed | unsigned | text, min_size=1, max_size=30)
+
+
+def answer(rows: list[Value], request_id: int = 0x01020304) -> bytes:
+    data = response(
+        REQUEST, [varbind(OID + ber.encode_numbers([row]), value) for row, value in enumerate(rows)]
+    )
+    at = ber.request_id_place(data) + 2
+    return data[:at] + request_id.to_bytes(4, "big") + data[at + 4 :]
+
+
+def learned(data: bytes, columns: list[Column | None]) -> Shape:
+    reply = ber.read_reply(data)
+    binds = ber.read_varbinds(data, reply.start, reply.end, 100)
+    return Shape(data, ber.request_id_place(data) + 2, binds, columns, 0)
+
+
+def decoded(rows: list[Value], columns: list[Column | None]) -> list[float]:
+    found = []
+    for (tag, content), column in zip(rows, columns, strict=True):
+        value = column.number(tag, content) if column and column.is_number else None
+        found.append(np.nan if value is None else value)
+    return found
+
+
+@settings(max_examples=300)
+@given(values, st.data())
+def test_a_shape_reads_what_the_decoder_reads_or_refuses(rows: list[Value], data: st.DataObject) -> None:
+    columns = [data.draw(st.sampled_from((NUMBER, TEXT, None))) for _ in rows]
+    shape = learned(answer(rows), columns)
+    others = [
+        (tag, data.draw(st.just(content) | st.binary(min_size=len(content), max_size=len(content))))
+        for tag, content in rows
+    ]
+    cells = np.full(len(rows), np.nan)
+    if shape.read(answer(others, 0x05060708), cells):
+        np.testing.assert_array_equal(cells, decoded(others, columns))
+        for (_, before), (_, after), column in zip(rows, others, columns, strict=True):
+            assert before == after or column is not TEXT
+    cells = np.full(len(rows), np.nan)
+    assert shape.read(answer(rows, 0x0A0B0C0D), cells)
+    np.testing.assert_array_equal(cells, decoded(rows, columns))
+
+
+@given(values, values)
+def test_an_answer_with_other_rows_is_not_of_the_shape(rows: list[Value], others: list[Value]) -> None:
+    shape = learned(answer(rows), [NUMBER] * len(rows))
+    same_frame = [(tag, len(content)) for tag, content in rows] == [
+        (tag, len(content)) for tag, content in others
+    ]
+    if not same_frame:
+        assert not shape.read(answer(others), np.empty(len(rows)))
+
+
+def test_an_error_status_is_not_of_the_shape() -> None:
+    rows: list[Value] = [(ber.INTEGER, b"\x01")]
+    shape = learned(answer(rows), [NUMBER])
+    refused = response(REQUEST, [varbind(OID + b"\x00", rows[0])], status=5, index=1)
+    assert len(refused) == len(answer(rows))
+    assert not shape.read(refused, np.empty(1))
