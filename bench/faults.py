@@ -9,8 +9,9 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from bench.form import Figure, Report
 from tests.faults.killing import Tally, kill_run
+
+from bench.form import Figure, Report
 
 
 def main() -> int:

@@ -84,9 +84,9 @@ class Room:
     async def tried(self, number: int, attempts: int = 1) -> IncidentRecord:
         """Wait until the first message of an incident was tried that often."""
         async with asyncio.timeout(10):
-            while (record := await self.show(number)).deliveries[0].attempts < attempts:
+            while (await self.show(number)).deliveries[0].attempts < attempts:  # noqa: ASYNC110  as above
                 await asyncio.sleep(0.01)
-        return record
+        return await self.show(number)
 
     async def show(self, number: int) -> IncidentRecord:
         return await self.incidents.show(number)

@@ -12,7 +12,8 @@ from typing import Any
 
 import orjson
 from sqlalchemy import URL, Connection, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from sentinel.db import schema
@@ -119,7 +120,7 @@ class Database:
 def is_passing(error: BaseException) -> bool:
     """Whether a failed transaction may go through later: locked, disk full, or an I/O error."""
     if not isinstance(error, DBAPIError):
-        return isinstance(error, OSError)
+        return isinstance(error, OSError | PoolTimeoutError)
     return _code(error) in (
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_LOCKED,
@@ -129,6 +130,13 @@ def is_passing(error: BaseException) -> bool:
         sqlite3.SQLITE_READONLY,
         sqlite3.SQLITE_NOMEM,
     )
+
+
+def is_about_content(error: BaseException) -> bool:
+    """Whether a failed transaction failed for what it wrote, so that it will never go through."""
+    if isinstance(error, DBAPIError):
+        return isinstance(error, IntegrityError | DataError | InterfaceError)
+    return not is_passing(error)
 
 
 def _code(error: DBAPIError) -> int:

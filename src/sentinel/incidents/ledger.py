@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sentinel.db import tables as t
-from sentinel.db.database import Database, is_passing
+from sentinel.db.database import Database, is_about_content
 from sentinel.db.sql import upsert
 from sentinel.incidents.book import DEFAULT_CRITICALITY, Book
 from sentinel.incidents.correlation import Correlate, by_target
@@ -134,7 +134,7 @@ class Ledger:
                 self.is_failing = False
             except Exception as error:  # noqa: BLE001  whatever it is, the changes stay until in or refused
                 self._metrics.failures.inc()
-                if not is_passing(error):
+                if is_about_content(error):
                     self._narrow(error)
                     continue
                 failures += 1

@@ -52,11 +52,16 @@ async def waiting(db: Database, receiver: str, *, after: int, limit: int) -> lis
         return [Waiting(*row) for row in await connection.execute(query)]
 
 
-async def fetch(db: Database, number: int) -> tuple[Delivery, bool]:
-    """A row's content, and whether it still makes sense: a recovery does once its alert has arrived."""
+async def fetch(db: Database, number: int) -> tuple[Delivery, bool] | None:
+    """A row's content, and whether it still makes sense: a recovery does once its alert has arrived.
+
+    None: the row is gone, or was settled meanwhile.
+    """
     query = select(t.outbox).where(t.outbox.c.id == number)
     async with db.reading() as connection:
-        row = (await connection.execute(query)).mappings().one()
+        row = (await connection.execute(query)).mappings().first()
+        if row is None or row["state"] != PENDING:
+            return None
         makes_sense = row["event"] == Event.FIRING.value or await _was_told(connection, row)
     delivery = Delivery(
         id=row["id"],

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sentinel.db.database import Database
 from sentinel.notify.lane import Lane
@@ -135,7 +135,7 @@ class Sender:
             try:
                 orphans = await bury_orphans(self._db, list(self._receivers), at=self._clock.now())
                 break
-            except (DBAPIError, OSError) as error:
+            except (SQLAlchemyError, OSError) as error:
                 await self._database_is_away(error, 1)
         for name, count in orphans.items():
             self._metrics.dead.labels(name).inc(count)
@@ -148,7 +148,7 @@ class Sender:
             try:
                 await self._read_on(lane)
                 failures = 0
-            except (DBAPIError, OSError) as error:
+            except (SQLAlchemyError, OSError) as error:
                 failures += 1
                 await self._database_is_away(error, failures)
                 continue
@@ -195,13 +195,16 @@ class Sender:
         failures = 0
         while True:
             try:
-                delivery, makes_sense = await fetch(self._db, row.id)
+                fetched = await fetch(self._db, row.id)
+                if fetched is None:
+                    return None
+                delivery, makes_sense = fetched
                 if makes_sense:
                     return delivery
                 reason = "the alert itself was not delivered"
                 await drop(self._db, row.id, reason=reason, at=self._clock.now())
                 return None
-            except (DBAPIError, OSError) as error:
+            except (SQLAlchemyError, OSError) as error:
                 failures += 1
                 await self._database_is_away(error, failures)
 
@@ -232,7 +235,7 @@ class Sender:
             try:
                 await mark(self._db, delivery, outcome, kind=kind, at=self._clock.now())
                 break
-            except (DBAPIError, OSError) as error:
+            except (SQLAlchemyError, OSError) as error:
                 failures += 1
                 await self._database_is_away(error, failures)
         facts = {"receiver": lane.receiver, "incident": delivery.incident, "reason": outcome.detail}
@@ -253,7 +256,7 @@ class Sender:
         while True:
             try:
                 backlogs = await backlog(self._db)
-            except (DBAPIError, OSError):
+            except (SQLAlchemyError, OSError):
                 backlogs = {}
             now = self._clock.now()
             for name in known | backlogs.keys() | self._receivers.keys():
