@@ -31,7 +31,8 @@ async def _served(rooms: Rooms) -> AsyncIterator[tuple[str, asyncio.Task[None]]]
 
 async def _next_event(lines: AsyncIterator[str], name: str) -> str:
     """Data of the next event of that name."""
-    current, data = "", []
+    current = ""
+    data: list[str] = []
     async with asyncio.timeout(10):
         async for line in lines:
             if line.startswith("event: "):

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, ConsoleMessage, Error, Page, Request
 from prometheus_client import CollectorRegistry
 
 from sentinel.runtime.clock import SystemClock
@@ -55,11 +55,9 @@ class Visit:
 
     async def watch(self) -> None:
         await self.page.add_init_script(CATCH_VIOLATIONS)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("console", lambda told: told.type == "error" and self.errors.append(told.text))
-        self.page.on(
-            "request", lambda sent: sent.url.startswith(self._site.url) or self.outside.append(sent.url)
-        )
+        self.page.on("pageerror", self._failed)
+        self.page.on("console", self._told)
+        self.page.on("request", self._sent)
         session = await self.page.context.new_cdp_session(self.page)
         await session.send("Network.enable")
 
@@ -67,6 +65,17 @@ class Visit:
             self.transferred += int(event["encodedDataLength"])
 
         session.on("Network.loadingFinished", loaded)
+
+    def _failed(self, error: Error) -> None:
+        self.errors.append(str(error))
+
+    def _told(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
+
+    def _sent(self, request: Request) -> None:
+        if not request.url.startswith(self._site.url):
+            self.outside.append(request.url)
 
     async def violations(self) -> list[str]:
         found: list[str] = await self.page.evaluate("window.violations")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from sentinel.model.alert import AlertState
 from sentinel.model.incident import Grade, IncidentState
@@ -168,11 +168,9 @@ async def test_a_phone_shows_everything_without_scrolling_sideways(
     assert await page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-async def test_without_scripts_the_page_still_tells_the_state(site: Site, visit: Open) -> None:
+async def test_without_scripts_the_page_still_tells_the_state(site: Site, browser: Browser) -> None:
     _fill(site, 5)
-    page = await (
-        await (await visit()).page.context.browser.new_context(java_script_enabled=False)
-    ).new_page()  # type: ignore[union-attr]
+    page = await (await browser.new_context(java_script_enabled=False)).new_page()
     await page.goto(site.url + "/")
     assert await page.locator("a.tile").count() == 5
     assert "scripts are off" in await page.locator("#link").inner_text()
