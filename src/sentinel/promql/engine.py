@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -12,13 +13,15 @@ from sentinel.model.labels import METRIC_NAME, Labels
 from sentinel.promql.build import Builder, names_of
 from sentinel.promql.errors import EvaluationError, LimitError
 from sentinel.promql.frame import Budget, Context, Frame, Limits, Node, Outcome
-from sentinel.promql.selectors import RangeSelector, Selector, Subquery, merged, stacked, vector_of
+from sentinel.promql.selectors import KEPT, RangeSelector, Selector, Subquery, merged, stacked, vector_of
 from sentinel.promql.source import parse
 from sentinel.promql.value import SeriesSet, Value, Vector
 from sentinel.runtime.clock import SystemClock
 from sentinel.series.head import LOOKBACK, Head
 from sentinel.series.pool import milliseconds
 from sentinel.series.table import LabelTable
+
+_LAST_INSTANT: Final = 1e11
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +61,7 @@ class Expression:
             raise EvaluationError("not a range of samples")
         tracks = []
         with np.errstate(all="ignore"):
-            table, parts = self._node.parts(self._engine.context(float(at), at, at))
+            table, parts = self._node.parts(self._engine.context(_checked(at), at, at))
             row = 0
             for samples in parts:
                 for column, count in enumerate(samples.count.tolist()):
@@ -83,7 +86,7 @@ class Expression:
         Raises:
             EvaluationError: no result on the samples present, or over the limits.
         """
-        at = float(at)
+        at = _checked(at)
         with np.errstate(all="ignore"):
             outcome = self._evaluate(self._engine.context(at, at, at))
             if not isinstance(outcome, Frame):
@@ -96,7 +99,8 @@ class Expression:
         Raises:
             EvaluationError: no result on the samples present, or over the limits.
         """
-        if step <= 0:
+        start, end = _checked(start), _checked(end)
+        if not step > 0:
             raise EvaluationError("zero or negative query resolution step widths are not accepted")
         steps = int((end - start) / step + 1e-9) + 1 if end >= start else 0
         limit = self._engine.limits.steps
@@ -110,7 +114,7 @@ class Expression:
         frames = []
         for at in instants:
             frame = vector_of(_Guarded(self._evaluate), base.moved(at))
-            base.budget.charge(len(frame))
+            base.budget.charge(KEPT * len(frame))
             frames.append(frame)
         table, values, present = merged(*stacked(base, frames))
         times = np.array(instants)
@@ -134,6 +138,16 @@ class Expression:
             self._series = (frame.table, SeriesSet(frame.table))
         rows = frame.order if frame.order is not None else np.flatnonzero(frame.present)
         return Vector(self._series[1], rows, frame.values[rows])
+
+
+def _checked(at: float) -> float:
+    """
+    Raises:
+        EvaluationError: beyond every sample there can be.
+    """
+    if not abs(at) < _LAST_INSTANT:
+        raise EvaluationError(f"not an instant in Unix seconds: {at}")
+    return float(at)
 
 
 class _Guarded:

@@ -30,7 +30,7 @@ class Limits:
     """Samples looked at in one evaluation, all steps of a range query together."""
     seconds: float = 10.0
     steps: int = 11_000
-    pairs: int = 5_000_000
+    pairs: int = 2_000_000
     """Combinations that vector matching may have to look through."""
 
 

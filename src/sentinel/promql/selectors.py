@@ -23,6 +23,9 @@ from sentinel.series.pool import milliseconds
 from sentinel.series.selection import Piece, Samples, Selection
 from sentinel.series.table import LabelTable, identify
 
+KEPT: Final = 4
+"""What a sample weighs that is kept until all steps are there, against one that is only looked at."""
+
 _CHUNK: Final = 2_000_000
 """Cells taken from the head at once."""
 
@@ -146,7 +149,7 @@ class Subquery:
         frames = []
         for tick in ticks:
             frame = vector_of(self.node, context.moved(tick / 1000))
-            context.budget.charge(len(frame))
+            context.budget.charge(KEPT * len(frame))
             frames.append(frame)
         table, values, present = merged(*stacked(context, frames))
         times = np.broadcast_to(np.array(ticks, np.float64)[:, None] / 1000, values.shape)

@@ -21,6 +21,8 @@ MAX_OPERATORS: Final = 400
 _FIRST_ANCHOR: Final = 250_000_000_000
 """Instants written after @ are replaced by this plus a number: the parser reads negative ones as 0."""
 
+_LAST_INSTANT: Final = 1e11
+
 _TOKEN: Final = re.compile(
     r"""(?P<space>[\s]+|\#[^\n]*)
     |(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)
@@ -166,9 +168,12 @@ def _spaced(parts: list[str]) -> str:
 
 def _instant(token: Token) -> float:
     try:
-        return float(int(token.text, 16)) if token.text[:2] in ("0x", "0X") else float(token.text)
+        instant = float(int(token.text, 16)) if token.text[:2] in ("0x", "0X") else float(token.text)
     except ValueError:
-        raise ExpressionError(token.offset, f"not an instant in Unix seconds: {token.text}") from None
+        instant = _LAST_INSTANT
+    if instant >= _LAST_INSTANT:
+        raise ExpressionError(token.offset, f"not an instant in Unix seconds: {token.text}")
+    return instant
 
 
 def _check_duration(tokens: tuple[Token, ...], position: int) -> None:
@@ -186,8 +191,10 @@ def _described(error: BaseException) -> str:
 
 def _offset_of(tokens: tuple[Token, ...], message: str) -> int:
     """The token that an error message of the parser is about, as far as can be told."""
-    quoted = re.findall(r"'([^']+)'", message)
-    for name in reversed(quoted):
+    named = re.findall(r"'([^']+)'", message)
+    if "instant vector types" in message:
+        named.append("[")
+    for name in reversed(named):
         for token in tokens:
             if token.text == name:
                 return token.offset
