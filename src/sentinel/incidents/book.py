@@ -102,7 +102,7 @@ class Book:
     def _apply(self, change: AlertChange) -> None:
         alert = change.alert
         case = self._holders.get(alert.fingerprint)
-        if case is not None and (not alert.is_open or _is_new_episode(case, alert)):
+        if case is not None and (not alert.is_open or _is_new_episode(change)):
             self._end(case, change)
             case = None
         if not alert.is_open:
@@ -198,7 +198,9 @@ class Book:
         case.incident = replace(case.incident, grade=now)
 
 
-def _is_new_episode(case: Case, alert: Alert) -> bool:
-    """The alert has ended and fired again since we last heard of it."""
-    held = case.members[alert.fingerprint]
-    return alert.fired_at is not None and held.fired_at is not None and alert.fired_at > held.fired_at
+def _is_new_episode(change: AlertChange) -> bool:
+    """The alert has ended and fired again since we last heard of it.
+
+    Told by the state it came from, not by its instants: those move with a step of the clock.
+    """
+    return change.alert.is_open and change.before in (AlertState.INACTIVE, AlertState.PENDING)

@@ -150,6 +150,13 @@ def test_a_second_firing_without_an_end_between_ends_the_first() -> None:
     assert [case.incident.is_live for case in cases] == [False, True]
 
 
+def test_a_step_of_the_clock_ends_no_incident() -> None:
+    shifted = firing(before=AlertState.UNKNOWN, at=START + 3600)
+    (case,) = ticks([firing()], [unknown(at=START + 3600)], [shifted])
+    assert case.incident.is_live
+    assert events(case) == []
+
+
 def test_pending_alerts_are_nobodys_incident() -> None:
     pending = AlertChange(
         AlertState.INACTIVE, replace(alert(), state=AlertState.PENDING, fired_at=None), START
