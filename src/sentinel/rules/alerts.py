@@ -122,9 +122,14 @@ class RuleAlerts:
         for track in self._tracks.values():
             track.annotated = None
 
-    def feed_from(self, names: Callable[[], frozenset[str]]) -> None:
-        """Say how to tell the metrics that the rule reads in the end, through recording rules."""
-        self._names = names
+    def feed_from(self, names: Callable[[], frozenset[str]], settle: float) -> None:
+        """Say what the rule reads in the end, through recording rules.
+
+        Args:
+            names: tells the metrics.
+            settle: seconds after data are back in which the rule's windows may still lack samples.
+        """
+        self._names, self._settle = names, settle
 
     def __len__(self) -> int:
         return len(self._tracks)

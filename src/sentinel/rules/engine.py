@@ -22,6 +22,7 @@ from sentinel.rules.seams import Expression, Expressions, Ledger, Readability, R
 from sentinel.rules.state import PATIENCE
 from sentinel.rules.status import GroupStatus
 from sentinel.rules.template import ExpansionError, Struct
+from sentinel.rules.windows import settle_time
 from sentinel.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -281,7 +282,9 @@ class RuleEngine:
         for run in self._runs:
             for rule in run.rules:
                 if rule.alerts is not None:
-                    rule.alerts.feed_from(partial(_roots, rule.rule.expression, recorded))
+                    makers = _made_of(rule.rule.expression, recorded)
+                    settle = max(settle_time(one.text) for one in makers)
+                    rule.alerts.feed_from(partial(_roots, makers, frozenset(recorded)), settle)
 
     # Templates
 
@@ -346,15 +349,17 @@ def _ended(alert: Alert, at: float, reason: str) -> AlertChange:
     return AlertChange(alert.state, resolved, at, reason)
 
 
-def _roots(expression: Expression, recorded: Mapping[str, Sequence[Expression]]) -> frozenset[str]:
-    """The metrics that an expression reads, every recorded one replaced by what it is made of."""
-    found, waiting = set(), list(expression.names)
-    while waiting:
-        name = waiting.pop()
-        if name in found:
-            continue
-        found.add(name)
-        for maker in recorded.get(name, ()):
-            waiting.extend(maker.names)
+def _made_of(expression: Expression, recorded: Mapping[str, Sequence[Expression]]) -> list[Expression]:
+    """The expression and those of the recording rules that it reads, directly or not."""
+    found = [expression]
+    for one in found:
+        for name in one.names:
+            found += [maker for maker in recorded.get(name, ()) if maker not in found]
+    return found
+
+
+def _roots(expressions: Sequence[Expression], recorded: frozenset[str]) -> frozenset[str]:
+    """The polled metrics that these expressions read."""
+    names = frozenset[str]().union(*(one.names for one in expressions))
     # What rules themselves record can always be read: it would hide that what it is made of cannot.
-    return frozenset(name for name in found if name not in recorded and name not in ALERT_METRICS)
+    return names - recorded - ALERT_METRICS
