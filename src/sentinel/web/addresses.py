@@ -11,11 +11,15 @@ _PLAIN_PATH = re.compile(r"/?[A-Za-z0-9_.-][A-Za-z0-9_./-]*(?:[?#][A-Za-z0-9_./?
 
 
 def safe_link(text: str) -> Markup | str:
-    """A link where the text is an http, https or relative address; anything else stays text."""
+    """A link where the text is an http, https or relative address; anything else stays text.
+
+    A relative address such as runbooks/HostDown starts at the root, whatever page it is shown on.
+    """
     text = text.strip()
     if not is_safe_address(text):
         return text
-    return Markup('<a href="{}" rel="noopener noreferrer">{}</a>').format(text, text)
+    address = text if urlsplit(text).scheme or text.startswith("/") else f"/{text}"
+    return Markup('<a href="{}" rel="noopener noreferrer">{}</a>').format(address, text)
 
 
 def is_safe_address(text: str) -> bool:

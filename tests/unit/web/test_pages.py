@@ -89,6 +89,12 @@ def test_only_addresses_that_load_a_page_become_links(address: str, is_safe: boo
         assert "<a" not in str(safe_link(address)) or is_safe_address(address.strip())
 
 
+def test_a_relative_address_starts_at_the_root_on_every_page() -> None:
+    assert 'href="/runbooks/HostDown"' in str(safe_link("runbooks/HostDown"))
+    assert 'href="/runbooks/HostDown"' in str(safe_link("/runbooks/HostDown"))
+    assert 'href="https://a.example/"' in str(safe_link("https://a.example/"))
+
+
 async def test_an_incident_shows_its_story(client: httpx.AsyncClient, rooms: Rooms) -> None:
     member = alert("HostDown", "web1", runbook_url="/runbooks/HostDown")
     rooms.incidents.stories = {
