@@ -159,6 +159,8 @@ async def test_a_full_disk_costs_the_ballast_and_nothing_else(tmp_path: Path) ->
         async with db.transaction() as connection:
             await connection.exec_driver_sql("PRAGMA max_page_count = 100000")
             await connection.execute(insert(tables.meta), [{"name": "after", "value": "x"}])
+        assert await db.watch_space()
+        assert not db.is_short_of_space
         assert await count(db, "meta") >= 1
         assert await care.check(db) == []
 

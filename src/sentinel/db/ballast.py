@@ -14,7 +14,7 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 SIZE = 8 * 1024 * 1024
-SPARE = 4
+SPARE = 3
 """The ballast comes back once that many times its size is free."""
 
 

@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 BUSY_SECONDS = 5.0
 """How long one statement waits for another program's lock before it fails and is tried again."""
 READERS = 4
-BALLAST_PAUSE = 60.0
 
 
 def database_path(url: str, data_dir: Path) -> Path:
@@ -56,7 +55,6 @@ class Database:
         self._readers = readers
         self._writing = asyncio.Lock()
         self._ballast = Ballast(path)
-        self._looked_at = -BALLAST_PAUSE
 
     @classmethod
     @asynccontextmanager
@@ -101,15 +99,16 @@ class Database:
                 if _code(error) == sqlite3.SQLITE_FULL:
                     await asyncio.to_thread(self._ballast.release)
                 raise
-        if self.clock.monotonic() - self._looked_at >= BALLAST_PAUSE:
-            self._looked_at = self.clock.monotonic()
-            await asyncio.to_thread(self._ballast.restore)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A connection that sees one committed state throughout and cannot write."""
         async with self._readers.connect() as connection:
             yield connection
+
+    async def watch_space(self) -> bool:
+        """Put the ballast back when there is room again; whether there is. Call it every few seconds."""
+        return await asyncio.to_thread(self._ballast.restore)
 
     @property
     def is_short_of_space(self) -> bool:

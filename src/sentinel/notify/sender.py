@@ -251,9 +251,10 @@ class Sender:
         await self._clock.sleep(backoff(failures, first=0.1, longest=5.0))
 
     async def _measure(self) -> None:
-        """Backlog as metrics."""
+        """Backlog as metrics; and whether a disk that was full has room again."""
         known: set[str] = set()
         while True:
+            await self._db.watch_space()
             try:
                 backlogs = await backlog(self._db)
             except (SQLAlchemyError, OSError):
