@@ -227,7 +227,7 @@ class Head:
         if moved:
             used = block.positions()
             feed.pool.place(block.ids[used], block.start + used)
-        feed.pool.place(np.array([series_id]), np.array([block.start + position]))
+        feed.pool.place(series_id, block.start + position)
         feed.pool.clear(block.start + position, feed.slot, feed.before)
         metric.version = self._next_version()
         return series_id

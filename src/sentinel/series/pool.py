@@ -82,6 +82,8 @@ class Pool:
         """[slot]"""
         self.last_at = np.empty(0)
         """[slot] Unix seconds of the newest poll."""
+        self._is_used = np.empty(0, np.bool_)
+        """[column] has held samples since it was made."""
         self._free_slots: list[int] = []
         self._slots = 0
         self._bounds: dict[tuple[float, float], Bounds] = {}
@@ -141,7 +143,7 @@ class Pool:
     def series(self, series_id: int) -> tuple[str, Pairs] | None:
         return self._series[series_id]
 
-    def place(self, ids: NDArray[np.int64], columns: Index) -> None:
+    def place(self, ids: NDArray[np.int64] | int, columns: Index | int) -> None:
         if len(self._series) > len(self.column_of):
             self.column_of = _grown(self.column_of, max(64, len(self._series) * 3 // 2), 0)
         self.column_of[ids] = columns
@@ -191,10 +193,13 @@ class Pool:
         self.values[:, new] = self.values[:, old]
         for array in (self.slot_of, self.latest, self.reset_at, self.gap_at):
             array[new] = array[old]
+        self._is_used[new] = True
 
     def clear(self, column: int, slot: int, before: float) -> None:
         """Make the column ready for a series of that source, whose last poll without it was at that instant."""
-        self.values[:, column].view(np.uint64)[...] = ABSENT_BITS
+        if self._is_used[column]:
+            self.values[:, column].view(np.uint64)[...] = ABSENT_BITS
+        self._is_used[column] = True
         self.slot_of[column] = slot
         self.latest[column] = math.nan
         self.reset_at[column] = _NEVER
@@ -206,6 +211,7 @@ class Pool:
         values[:, :old] = self.values
         values.view(np.uint64)[:, old:] = ABSENT_BITS
         self.values = values
+        self._is_used = _grown(self._is_used, size, False)
         self.slot_of = _grown(self.slot_of, size, 0)
         self.latest = _grown(self.latest, size, math.nan)
         self.reset_at = _grown(self.reset_at, size, _NEVER)
