@@ -13,10 +13,13 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Gauge
 
 from sentinel.collect.modules import Modules, load_modules
+from sentinel.collect.ssh.credentials import auth_problem
+from sentinel.collect.ssh.hostkeys import read_host_key
+from sentinel.config.auth import SshAuth
 from sentinel.config.document import Document
 from sentinel.config.notify import routing_problems
 from sentinel.config.settings import Settings, load_document
-from sentinel.inventory.targets import build_targets, read_targets
+from sentinel.inventory.targets import Declaration, build_targets, read_targets
 from sentinel.model.problem import Problem, UnusableError
 from sentinel.model.target import Target
 from sentinel.rules.files import load_rules
@@ -75,6 +78,7 @@ def build(path: Path, expressions: Expressions) -> Configuration:
     settings, document = load_document(path)
     base = path.parent
     problems = list(routing_problems(document, settings.route, settings.receiver))
+    problems += _credentials(settings, document)
     problems += _without_file(document, ("collect", "collectors"), settings.collect.collectors, base)
     problems += _without_file(document, ("rules", "files"), settings.rules.files, base)
     modules = Modules()
@@ -121,8 +125,28 @@ def expand(patterns: Iterable[str], base: Path) -> list[Path]:
 
 
 def _targets(settings: Settings, document: Document, modules: Modules, base: Path) -> tuple[Target, ...]:
-    written = read_targets(settings.target, document, expand(settings.discovery.files, base))
+    written = list(read_targets(settings.target, document, expand(settings.discovery.files, base)))
+    wrong_keys = list(_host_keys(written))
+    if wrong_keys:
+        raise UnusableError(wrong_keys)
     return build_targets(written, defaults=settings.collect, auths=settings.auth, kinds=modules.kinds)
+
+
+def _credentials(settings: Settings, document: Document) -> Iterator[Problem]:
+    """Keys and passphrases that cannot be used."""
+    for name, auth in settings.auth.items():
+        text = auth_problem(auth) if isinstance(auth, SshAuth) else ""
+        if text:
+            yield document.problem(("auth", name), f"{name}: {text}")
+
+
+def _host_keys(written: Iterable[Declaration]) -> Iterator[Problem]:
+    for one in written:
+        try:
+            if one.settings.host_key:
+                read_host_key(one.settings.host_key)
+        except ValueError as error:
+            yield one.document.problem((*one.path, "host_key"), f"host_key: {error}", value=True)
 
 
 def _without_file(

@@ -88,7 +88,7 @@ class WebhookSink:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections.add(writer)
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
+        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
                 post = await _read_post(reader)
                 answer = self.answers.popleft() if self.answers else self.choose(post)

@@ -52,6 +52,8 @@ class Sshd:
         self._host_key = folder / "host_key"
         self._user_key = folder / "user_key"
         self._disk_bytes = disk_bytes
+        self._filler_bytes = 0
+        """What the file system holds; a restarted host has it again."""
         self._process: subprocess.Popen[bytes] | None = None
         self._is_root = os.getuid() == 0
         for path in (self.disk, self._programs):
@@ -171,14 +173,15 @@ class Sshd:
         root = self._inside(self.disk)
         usage = os.statvfs(root)
         wanted = int(usage.f_blocks * share) - (usage.f_blocks - usage.f_bavail)
-        with (root / "filler").open("ab") as file:
-            file.write(b"\0" * max(wanted, 0) * usage.f_frsize)
+        self._filler_bytes += max(wanted, 0) * usage.f_frsize
+        (root / "filler").write_bytes(b"\0" * self._filler_bytes)
 
     def empty(self) -> None:
         """The file system at `disk` has room again."""
         if not self._is_root:
             self._fake_df(0.01)
             return
+        self._filler_bytes = 0
         (self._inside(self.disk) / "filler").unlink(missing_ok=True)
 
     def _inside(self, path: Path) -> Path:
@@ -218,6 +221,7 @@ class Sshd:
                 "mount -t tmpfs tmpfs /run",
                 "mkdir -m 755 /run/sshd",
                 f"mount -t tmpfs -o size={self._disk_bytes} tmpfs {self.disk}",
+                f"head -c {self._filler_bytes} /dev/zero > {self.disk}/filler",
                 f"exec {' '.join(command)}",
             ]
         )

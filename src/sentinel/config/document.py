@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from sentinel.model.problem import Problem, UnusableError, did_you_mean
+from sentinel.model.problem import Problem, UnusableError, close_to, did_you_mean
 
 Path = tuple[str | int, ...]
 """Where in the data: keys and list positions from the root."""
@@ -87,7 +87,19 @@ def validated(model: type[M], document: Document, *, at: Path = (), context: Any
     try:
         return model.model_validate(data, context=context)
     except ValidationError as error:
-        raise UnusableError(_problem(model, document, at, detail) for detail in error.errors()) from None
+        details = _without_echoes(model, error.errors())
+        raise UnusableError(_problem(model, document, at, detail) for detail in details) from None
+
+
+def _without_echoes(model: type[BaseModel], details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out keys that are only missing because they stand there misspelt."""
+    misspelt = {
+        (*detail["loc"][:-1], meant[0])
+        for detail in details
+        if detail["type"] == "extra_forbidden"
+        and (meant := close_to(str(detail["loc"][-1]), _known_keys(model, detail["loc"][:-1])))
+    }
+    return [detail for detail in details if detail["type"] != "missing" or detail["loc"] not in misspelt]
 
 
 def _problem(model: type[BaseModel], document: Document, at: Path, detail: ErrorDetails) -> Problem:

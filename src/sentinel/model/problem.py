@@ -30,8 +30,13 @@ class UnusableError(Exception):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+def close_to(word: str, known: Iterable[str]) -> list[str]:
+    """The known word that was probably meant, if there is one."""
+    candidates: Sequence[str] = [str(item) for item in known]
+    return difflib.get_close_matches(word, candidates, n=1, cutoff=0.6)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A suggestion to append to an error, or an empty string."""
-    candidates: Sequence[str] = [str(item) for item in known]
-    close = difflib.get_close_matches(word, candidates, n=1, cutoff=0.6)
+    close = close_to(word, known)
     return f" (did you mean '{close[0]}'?)" if close else ""

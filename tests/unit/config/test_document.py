@@ -46,7 +46,6 @@ def test_an_object_that_does_not_hold_together_is_named() -> None:
 
 def test_columns_count_characters_not_bytes() -> None:
     assert _problems('item = [{name = "ü"}, {nam = "é"}]') == [
-        "c:1:23: 'name' is missing",
         "c:1:24: unknown key 'nam' (did you mean 'name'?)",
     ]
 
@@ -62,7 +61,7 @@ def test_broken_toml_is_located(text: str, place: str) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("item:\n  - nam: x\n", "c:2:5: 'name' is missing"),
+        ("item:\n  - port: 1\n", "c:2:5: 'name' is missing"),
         ("item:\n  - name: x\n    name: y\n", "c:3:5: key 'name' is given twice"),
         ("item: [\n", "c:2:1: not YAML: did not find expected node content"),
         ("item: &a [*a]\n", "c:1:7: aliases are not supported here: write the value out"),

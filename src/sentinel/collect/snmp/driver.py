@@ -41,7 +41,7 @@ class SnmpDriver:
         registry: CollectorRegistry,
     ) -> None:
         self._modules, self._auths = modules, auths
-        self._plans: dict[str, Plan] = {}
+        self._plans: dict[str, tuple[SnmpModule, Plan]] = {}
         metrics = SnmpMetrics(registry)
         self._shared = Shared(Ports(metrics), Layouts(), metrics, clock)
 
@@ -50,10 +50,11 @@ class SnmpDriver:
         Raises:
             KeyError: there is no such module.
         """
-        plan = self._plans.get(module)
-        if plan is None:
-            plan = self._plans[module] = plan_of(self._modules[module])
-        return SnmpCollector(target.host, target.port, self._access(target), plan, self._shared)
+        wanted = self._modules[module]
+        known = self._plans.get(module)
+        if known is None or known[0] != wanted:
+            known = self._plans[module] = (wanted, plan_of(wanted))
+        return SnmpCollector(target.host, target.port, self._access(target), known[1], self._shared)
 
     def _access(self, target: Target) -> Access:
         auths = (self._auths.get(name) for name in target.auths)
