@@ -29,7 +29,9 @@ _META_FAMILIES: Final = {
     DURATION: Family("gauge", "Time that the last poll took.", "seconds"),
     SAMPLES: Family("gauge", "Samples that the last poll gave."),
 }
-_KEPT_SELECTIONS: Final = 4096
+_KEPT_SELECTIONS: Final = 16_384
+_KEPT_ROWS: Final = 1_000_000
+"""Rows of all kept selections together, so that passing queries do not fill the memory."""
 
 
 class Head:
@@ -55,6 +57,7 @@ class Head:
         self._version = 0
         self._names_version = 0
         self._selections: dict[tuple[Matcher, ...], Selection] = {}
+        self._selected = 0
         self._newest = 0.0
         self._vacuumed_at = 0.0
 
@@ -103,13 +106,18 @@ class Head:
         Raises:
             ValueError: a regular expression cannot be used.
         """
-        found = self._selections.get(matchers)
-        if found is not None and found.version == self._version_of(matchers):
-            return found
-        if len(self._selections) >= _KEPT_SELECTIONS:
-            self._selections.clear()
-        made = self._selections[matchers] = self._make_selection(matchers)
-        return made
+        found = self._selections.pop(matchers, None)
+        if found is None or found.version != self._version_of(matchers):
+            self._selected -= len(found) if found is not None else 0
+            found = self._make_selection(matchers)
+            self._selected += len(found)
+            most = max(_KEPT_ROWS, 16 * self.series)
+            while self._selections and (len(self._selections) >= _KEPT_SELECTIONS or self._selected > most):
+                oldest = next(iter(self._selections))
+                self._selected -= len(self._selections.pop(oldest))
+        # Back at the end: the dictionary's order is that of last use.
+        self._selections[matchers] = found
+        return found
 
     def names(self, matchers: tuple[Matcher, ...] = ()) -> list[str]:
         """Metric names that the matchers on the name accept."""
@@ -283,6 +291,7 @@ class Head:
         self._names_version = self._next_version()
         self.symbols = symbols
         self._selections.clear()
+        self._selected = 0
 
     def _next_version(self) -> int:
         self._version += 1

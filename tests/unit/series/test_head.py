@@ -238,6 +238,16 @@ def test_a_selection_stays_the_same_object_while_its_metric_keeps_its_series() -
     assert head.select(named("a")) is not before
 
 
+def test_passing_queries_do_not_pile_up() -> None:
+    head = Head()
+    fill(head, source(), layout(*({"__name__": "x", "i": str(i)} for i in range(1000))), [range(1000)])
+    kept = head.select(named("x"))
+    for number in range(3000):
+        head.select((*named("x"), Matcher("i", MatchOperator.NOT_EQUAL, f"{number}-")))
+        assert head.select(named("x")) is kept
+    assert sum(len(selection) for selection in head._selections.values()) <= 1_000_000
+
+
 class TestReadability:
     labels = Labels(instance="sw1", severity="critical")
 
