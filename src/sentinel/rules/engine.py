@@ -81,7 +81,7 @@ class RuleEngine:
         self._asked: dict[str, Expression] = {}
         self._instances: frozenset[str] | None = None
         self._runs: list[GroupRun] = []
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
         self._tasks_of: asyncio.TaskGroup | None = None
         self._last_tick = clock.monotonic()
         self.replace(groups)
@@ -115,7 +115,7 @@ class RuleEngine:
     def _spawn(self, run: GroupRun) -> None:
         if self._tasks_of is not None:
             name = f"rules {run.group.identity}"
-            self._tasks[run.group.identity] = self._tasks_of.create_task(self._tick_forever(run), name=name)
+            self._tasks.append(self._tasks_of.create_task(self._tick_forever(run), name=name))
 
     async def _tick_forever(self, run: GroupRun) -> None:
         clock, interval = self._clock, run.group.interval
@@ -123,13 +123,20 @@ class RuleEngine:
             run.next_tick = clock.monotonic() + _phase(run.group) * min(interval, FIRST_DELAY)
         while True:
             await clock.sleep(run.next_tick - clock.monotonic())
+            # After a pause of the whole machine only the newest tick counts.
+            run.next_tick += self._count_missed(run) * interval
             # The tick's own instant, however late the loop got to it.
             at = clock.now() - max(clock.monotonic() - run.next_tick, 0.0)
             await self._evaluate(run, at)
-            missed = int(max(clock.monotonic() - run.next_tick, 0.0) // interval)
-            if missed:
-                run.missed.inc(missed)
-            run.next_tick += (missed + 1) * interval
+            run.next_tick += (self._count_missed(run) + 1) * interval
+
+    def _count_missed(self, run: GroupRun) -> int:
+        """Ticks that went by since the one that is due or was evaluated last."""
+        assert run.next_tick is not None
+        missed = int(max(self._clock.monotonic() - run.next_tick, 0.0) // run.group.interval)
+        if missed:
+            run.missed.inc(missed)
+        return missed
 
     async def _evaluate(self, run: GroupRun, at: float) -> None:
         out = Yield()
@@ -187,7 +194,7 @@ class RuleEngine:
         """
         at = self._clock.now()
         before = {run.group.identity: run for run in self._runs}
-        for task in self._tasks.values():
+        for task in self._tasks:
             task.cancel()
         self._tasks.clear()
         self._asked.clear()

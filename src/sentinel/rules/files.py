@@ -59,7 +59,7 @@ class WrittenFile(Written):
 def load_rules(
     files: Sequence[Path], expressions: Expressions, *, default_interval: float
 ) -> tuple[RuleGroup, ...]:
-    """The groups of all files, in order.
+    """The groups of all files, in order; a file that is named twice counts once.
 
     Args:
         default_interval: seconds, for groups that name none.
@@ -68,7 +68,7 @@ def load_rules(
     """
     groups: list[RuleGroup] = []
     problems: list[Problem] = []
-    for file in files:
+    for file in dict.fromkeys(files):
         try:
             groups += parse_rules(read_text(file), str(file), expressions, default_interval=default_interval)
         except UnusableError as error:

@@ -515,6 +515,21 @@ async def test_an_overrun_skips_ticks_and_keeps_the_phase() -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_after_a_pause_of_the_machine_only_the_newest_tick_is_evaluated() -> None:
+    world, clock, registry = World(), ManualClock(START), CollectorRegistry()
+    engine = engine_of(HOT, world, clock=clock, registry=registry)
+    task = asyncio.ensure_future(engine.run())
+    await clock.advance(70)
+    first = world.asked_at[0]
+    clock._move(600.0)
+    await clock.advance(60)
+    assert [round(at - first) for at in world.asked_at] == [0, 60, 660, 720]
+    labels = {"rule_group": "test.yml;heat"}
+    assert registry.get_sample_value("sentinel_rule_group_iterations_missed_total", labels) == 9
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_a_reload_takes_effect_while_the_loop_runs() -> None:
     world, clock = World(), ManualClock(START)
     engine = engine_of(HOT, world, clock=clock)
