@@ -72,6 +72,13 @@ class Lane:
         self._flying += 1
         return self._queues[incident][0]
 
+    def take_all(self, now: float) -> list[Waiting]:
+        """As many as are due and have a slot."""
+        rows = []
+        while (row := self.take(now)) is not None:
+            rows.append(row)
+        return rows
+
     def wait(self, now: float) -> float | None:
         """Seconds until something may become due by itself; None: not before it is stirred."""
         slots = 1 if self._failures else self.concurrency

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import RowMapping, exists, func, insert, select, update
+from sqlalchemy import RowMapping, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sentinel.db import tables as t
@@ -52,18 +53,24 @@ async def waiting(db: Database, receiver: str, *, after: int, limit: int) -> lis
         return [Waiting(*row) for row in await connection.execute(query)]
 
 
-async def fetch(db: Database, number: int) -> tuple[Delivery, bool] | None:
-    """A row's content, and whether it still makes sense: a recovery does once its alert has arrived.
+async def fetch(db: Database, numbers: Sequence[int]) -> Mapping[int, tuple[Delivery, bool]]:
+    """The content of rows, and whether they still make sense: a recovery does once its alert has arrived.
 
-    None: the row is gone, or was settled meanwhile.
+    Rows that are gone, or were settled meanwhile, are left out.
     """
-    query = select(t.outbox).where(t.outbox.c.id == number)
+    query = select(t.outbox).where(t.outbox.c.id.in_(numbers), t.outbox.c.state == PENDING)
     async with db.reading() as connection:
-        row = (await connection.execute(query)).mappings().first()
-        if row is None or row["state"] != PENDING:
-            return None
-        makes_sense = row["event"] == Event.FIRING.value or await _was_told(connection, row)
-    delivery = Delivery(
+        rows = (await connection.execute(query)).mappings().all()
+        told = await _told(connection, [row for row in rows if row["event"] != Event.FIRING.value])
+    found = {}
+    for row in rows:
+        makes_sense = row["event"] == Event.FIRING.value or (row["incident_id"], row["receiver"]) in told
+        found[row["id"]] = (_delivery(row), makes_sense)
+    return found
+
+
+def _delivery(row: RowMapping) -> Delivery:
+    return Delivery(
         id=row["id"],
         key=row["key"],
         incident=row["incident_id"],
@@ -72,40 +79,70 @@ async def fetch(db: Database, number: int) -> tuple[Delivery, bool] | None:
         facts=row["payload"],
         recipients=row["recipients"],
     )
-    return delivery, makes_sense
 
 
-async def _was_told(connection: AsyncConnection, row: RowMapping) -> bool:
-    told = exists().where(
-        t.outbox.c.incident_id == row["incident_id"],
+async def _told(connection: AsyncConnection, rows: Sequence[RowMapping]) -> set[tuple[int, str]]:
+    """Incidents, and who was told that they are firing."""
+    if not rows:
+        return set()
+    query = select(t.outbox.c.incident_id, t.outbox.c.receiver).where(
+        t.outbox.c.incident_id.in_({row["incident_id"] for row in rows}),
         t.outbox.c.event == Event.FIRING.value,
-        t.outbox.c.receiver == row["receiver"],
         t.outbox.c.state == DELIVERED,
     )
-    return bool((await connection.execute(select(told))).scalar())
+    return {(number, receiver) for number, receiver in await connection.execute(query)}
 
 
-async def mark(db: Database, delivery: Delivery, outcome: Outcome, *, kind: str, at: float) -> None:
-    """Write down what became of an attempt, with its line in the timeline."""
-    state = STATES[outcome.result]
-    values = {
-        "state": state,
-        "attempts": t.outbox.c.attempts + 1,
-        "last_attempt_at": at,
-        "last_error": "" if state == DELIVERED else one_line(outcome.detail, MAX_ERROR),
-        "recipients": {**delivery.recipients, **outcome.recipients},
-        "done_at": None if state == PENDING else at,
-    }
-    lines = _lines(delivery, outcome, kind=kind, at=at)
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What became of one attempt."""
+
+    delivery: Delivery
+    outcome: Outcome
+    kind: str
+    """Of the receiver."""
+    at: float
+    """Unix seconds."""
+
+
+_MARK = (
+    update(t.outbox)
+    .where(t.outbox.c.id == bindparam("row"))
+    .values(
+        state=bindparam("now"),
+        attempts=t.outbox.c.attempts + 1,
+        last_attempt_at=bindparam("at"),
+        last_error=bindparam("error"),
+        recipients=bindparam("settled"),
+        done_at=bindparam("done"),
+    )
+)
+
+
+async def write_marks(db: Database, marks: Sequence[Mark]) -> None:
+    """Write down what became of attempts, with their lines in the timelines."""
+    lines = [entry_row(mark.delivery.incident, line) for mark in marks for line in _lines(mark)]
     async with db.transaction() as connection:
-        await connection.execute(update(t.outbox).where(t.outbox.c.id == delivery.id).values(values))
+        await connection.execute(_MARK, [_mark_row(mark) for mark in marks])
         if lines:
-            rows = [entry_row(delivery.incident, line) for line in lines]
-            await connection.execute(insert(t.timeline), rows)
+            await connection.execute(insert(t.timeline), lines)
 
 
-def _lines(delivery: Delivery, outcome: Outcome, *, kind: str, at: float) -> Sequence[Entry]:
-    told = f"{delivery.receiver} by {kind}: {delivery.event}"
+def _mark_row(mark: Mark) -> dict[str, Any]:
+    state = STATES[mark.outcome.result]
+    return {
+        "row": mark.delivery.id,
+        "now": state,
+        "at": mark.at,
+        "error": "" if state == DELIVERED else one_line(mark.outcome.detail, MAX_ERROR),
+        "settled": {**mark.delivery.recipients, **mark.outcome.recipients},
+        "done": None if state == PENDING else mark.at,
+    }
+
+
+def _lines(mark: Mark) -> Sequence[Entry]:
+    delivery, outcome, at = mark.delivery, mark.outcome, mark.at
+    told = f"{delivery.receiver} by {mark.kind}: {delivery.event}"
     lines = [
         Entry(at, EntryKind.NOT_DELIVERED, OWN, one_line(f"{told}: {refusal}", MAX_ERROR))
         for refusal in outcome.refused

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sentinel.db.database import Database
 from sentinel.notify.lane import Lane
-from sentinel.notify.outbox import Waiting, backlog, bury_orphans, drop, fetch, mark, waiting
+from sentinel.notify.marker import Marker
+from sentinel.notify.outbox import Mark, Waiting, backlog, bury_orphans, drop, fetch, waiting
 from sentinel.notify.receiver import Delivery, Outcome, Receiver, Result
 from sentinel.runtime.clock import Clock
 from sentinel.runtime.supervise import backoff
@@ -69,6 +70,7 @@ class Sender:
         self._receivers = dict(receivers)
         self._retired: list[Receiver] = []
         self._changed = asyncio.Event()
+        self._marker = Marker(db, clock)
         self._lanes: dict[str, Lane] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._flights: set[asyncio.Task[None]] = set()
@@ -87,6 +89,7 @@ class Sender:
     async def run(self) -> None:
         """Deliver until cancelled; then what is on its way is finished, and marked, within a few seconds."""
         async with asyncio.TaskGroup() as flights:
+            flights.create_task(self._marker.run())
             try:
                 async with asyncio.TaskGroup() as lanes:
                     lanes.create_task(self._measure())
@@ -152,10 +155,13 @@ class Sender:
                 failures += 1
                 await self._database_is_away(error, failures)
                 continue
-            while (row := lane.take(self._clock.monotonic())) is not None:
-                flight = flights.create_task(self._fly(lane, row))
-                self._flights.add(flight)
-                flight.add_done_callback(self._flights.discard)
+            if rows := lane.take_all(self._clock.monotonic()):
+                fetched = await self._fetched(rows)
+                for row in rows:
+                    flight = flights.create_task(self._fly(lane, row, fetched.get(row.id)))
+                    self._flights.add(flight)
+                    flight.add_done_callback(self._flights.discard)
+                continue
             await self._pause(lane)
 
     async def _read_on(self, lane: Lane) -> None:
@@ -182,28 +188,32 @@ class Sender:
         await self._clock.sleep(seconds)
         lane.stirred.set()
 
-    async def _fly(self, lane: Lane, row: Waiting) -> None:
-        """One attempt, from reading the row to marking it."""
-        outcome = None
-        delivery = await self._fetched(row)
-        if delivery is not None:
-            outcome = await self._attempt(lane, delivery)
-            await self._marked(lane, delivery, outcome)
-        lane.done(row, outcome, self._clock.monotonic())
-
-    async def _fetched(self, row: Waiting) -> Delivery | None:
+    async def _fetched(self, rows: Sequence[Waiting]) -> Mapping[int, tuple[Delivery, bool]]:
         failures = 0
         while True:
             try:
-                fetched = await fetch(self._db, row.id)
-                if fetched is None:
-                    return None
-                delivery, makes_sense = fetched
-                if makes_sense:
-                    return delivery
+                return await fetch(self._db, [row.id for row in rows])
+            except (SQLAlchemyError, OSError) as error:
+                failures += 1
+                await self._database_is_away(error, failures)
+
+    async def _fly(self, lane: Lane, row: Waiting, fetched: tuple[Delivery, bool] | None) -> None:
+        """One attempt, from the row's content to its mark."""
+        outcome = None
+        if fetched is not None and fetched[1]:
+            outcome = await self._attempt(lane, fetched[0])
+            await self._marked(lane, fetched[0], outcome)
+        elif fetched is not None:
+            await self._drop(fetched[0])
+        lane.done(row, outcome, self._clock.monotonic())
+
+    async def _drop(self, delivery: Delivery) -> None:
+        failures = 0
+        while True:
+            try:
                 reason = "the alert itself was not delivered"
-                await drop(self._db, row.id, reason=reason, at=self._clock.now())
-                return None
+                await drop(self._db, delivery.id, reason=reason, at=self._clock.now())
+                return
             except (SQLAlchemyError, OSError) as error:
                 failures += 1
                 await self._database_is_away(error, failures)
@@ -227,17 +237,9 @@ class Sender:
         return outcome
 
     async def _marked(self, lane: Lane, delivery: Delivery, outcome: Outcome) -> None:
-        """Keep at it until the database has it: sending again instead would repeat the message."""
         receiver = self._receivers.get(lane.receiver)
         kind = receiver.kind if receiver else "nothing"
-        failures = 0
-        while True:
-            try:
-                await mark(self._db, delivery, outcome, kind=kind, at=self._clock.now())
-                break
-            except (SQLAlchemyError, OSError) as error:
-                failures += 1
-                await self._database_is_away(error, failures)
+        await self._marker.mark(Mark(delivery, outcome, kind, self._clock.now()))
         facts = {"receiver": lane.receiver, "incident": delivery.incident, "reason": outcome.detail}
         if outcome.result is Result.REFUSED:
             self._metrics.dead.labels(lane.receiver).inc()
@@ -247,7 +249,7 @@ class Sender:
 
     async def _database_is_away(self, error: Exception, failures: int) -> None:
         if failures == 1:
-            log.error("outbox cannot be read or marked", extra={"facts": {"error": _first_line(error)}})
+            log.error("outbox cannot be read", extra={"facts": {"error": _first_line(error)}})
         await self._clock.sleep(backoff(failures, first=0.1, longest=5.0))
 
     async def _measure(self) -> None:
