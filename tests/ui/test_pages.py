@@ -18,6 +18,13 @@ from tests.unit.web.fakes import TOKEN, alert, incident, poll, vector
 MAX_TRANSFER = 60 * 1024
 HOSTILE = '"><img src=x onerror="window.pwned=1"><script>window.pwned=1</script><b id=evil>\'{{7*7}}'
 
+PAINTED = """
+Math.max(
+  performance.getEntriesByType("paint").find((entry) => entry.name === "first-contentful-paint").startTime,
+  performance.getEntriesByType("navigation")[0].domInteractive)
+"""
+"""Milliseconds from asking for the page until it is painted and all of it is there."""
+
 Open = Callable[..., Awaitable[Visit]]
 
 
@@ -42,9 +49,7 @@ async def test_a_wall_of_200_is_light_and_quick_and_obeys_its_policy(site: Site,
     opened = await visit()
     page = opened.page
     await expect(page.locator("a.tile")).to_have_count(200)
-    visible = await page.evaluate(
-        "performance.getEntriesByType('paint').find((entry) => entry.name === 'first-contentful-paint').startTime"
-    )
+    visible = await page.evaluate(PAINTED)
     await expect(page.locator("#link")).to_have_attribute("data-state", "live")
     assert visible < 1500, f"visible after {visible:.0f} ms"
     assert opened.transferred <= MAX_TRANSFER, f"{opened.transferred} bytes"
@@ -55,10 +60,10 @@ async def test_a_wall_of_200_is_light_and_quick_and_obeys_its_policy(site: Site,
 
 async def test_a_wall_of_2500_is_visible_within_three_seconds(site: Site, visit: Open) -> None:
     _fill(site, 2500)
-    began = time.monotonic()
     opened = await visit()
     await expect(opened.page.locator("a.tile")).to_have_count(2500)
-    assert time.monotonic() - began < 3
+    visible = await opened.page.evaluate(PAINTED)
+    assert visible < 3000, f"visible after {visible:.0f} ms"
 
 
 @pytest.mark.parametrize("path", ["/", "/incidents", "/incidents/1", "TARGET"])
