@@ -133,10 +133,10 @@ tls = "none"
 
 
 async def test_an_interface_goes_down_and_comes_back(site: Site) -> None:
-    began = time.monotonic()
+    began = time.time()
     site.switch.link(2, up=False)
     (incident,) = await eventually(lambda: site.incidents(state="open"), "an incident opens")
-    assert time.monotonic() - began < POLL + EVALUATION + SLACK
+    assert incident["opened_at"] - began < POLL + EVALUATION + SLACK
     assert incident["title"] == "ge-0/0/1 of sw1 is down"
     assert incident["grade"] == "I"
     await site.hook.until(lambda posts: len(posts) >= 1)
@@ -171,11 +171,14 @@ async def test_a_file_system_fills_and_its_host_disappears(site: Site) -> None:
     assert await site.alerts("FileSystemFull") == ["firing"]
     await site.hook.until(lambda posts: bool(site.hooks("FileSystemFull")))
 
-    began = time.monotonic()
+    began = time.time()
     site.server.stop()
-    await eventually(lambda: site.alerts("TargetDown"), "the host's disappearance fires")
+    down = await eventually(
+        lambda: site.incidents(target="web1", grade="III"), "the host's disappearance opens"
+    )
     # A poll of a dead host takes until its deadline.
-    assert time.monotonic() - began < 2 * POLL + EVALUATION + SLACK
+    assert down[0]["opened_at"] - began < 2 * POLL + EVALUATION + SLACK
+    assert await site.alerts("TargetDown") == ["firing"]
     await site.hook.until(lambda posts: bool(site.hooks("TargetDown")))
     await eventually(lambda: _is(site, "FileSystemFull", "unknown"), "what cannot be read turns unknown")
     ticks = await _ticks(site)
