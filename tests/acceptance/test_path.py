@@ -219,6 +219,20 @@ async def test_state_survives_a_kill(site: Site) -> None:
     assert len(site.hooks("InterfaceDown")) == len(site.hooks("InterfaceDown", "resolved")) == 1
 
 
+async def test_a_restart_while_the_host_is_away_resolves_nothing(site: Site) -> None:
+    site.server.fill()
+    await site.hook.until(lambda posts: bool(site.hooks("FileSystemFull")), within=30)
+    site.server.stop()
+    await eventually(lambda: _is(site, "FileSystemFull", "unknown"), "what cannot be read turns unknown")
+    site.daemon.kill()
+    await site.daemon.start()
+    await eventually(lambda: site.alerts("TargetDown"), "the host is still away")
+    ticks = await _ticks(site)
+    await eventually(lambda: _later(site, ticks + 8), "the grace after a restart is over")
+    assert await site.alerts("FileSystemFull") == ["unknown"]
+    assert not site.hooks("FileSystemFull", "resolved")
+
+
 async def _is(site: Site, name: str, state: str) -> bool:
     return await site.alerts(name) == [state]
 

@@ -170,7 +170,8 @@ class Feed:
     # Readability
 
     def could_feed(self, labels: Labels, names: frozenset[str]) -> bool:
-        if self._names.isdisjoint(names):
+        # A source not read since the start may have given anything before it.
+        if self._names and self._names.isdisjoint(names):
             return False
         return all(labels.get(name, value) == value for name, value in self.source.labels.pairs)
 

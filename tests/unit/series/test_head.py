@@ -264,6 +264,11 @@ class TestReadability:
         assert not head.readability(Labels(instance="sw2"), frozenset({"a"}))
         assert not head.readability(self.labels, frozenset({"other"}))
 
+    def test_a_source_that_was_down_from_the_start_is_not(self) -> None:
+        head = Head()
+        head.append([down(source(), 1_700_000_000.0)])
+        assert head.readability(self.labels, frozenset({"a"}))
+
     def test_an_unread_metric_of_a_source_that_is_up_is_not(self) -> None:
         head = Head()
         at = fill(head, source(), layout("a", "b"), [[1.0, 2.0]])
