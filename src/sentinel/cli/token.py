@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
-from sentinel.cli.config import ConfigPath, fail, problems_told
+from sentinel.cli.config import ConfigPath, fail
+from sentinel.cli.database import with_database
 from sentinel.cli.output import Output, OutputOption, age, moment, show, show_json
 
 if TYPE_CHECKING:
@@ -74,23 +74,12 @@ def revoke(name: Name, config: ConfigPath) -> None:
 
 
 def _with_database(config: Path, work: Callable[[Database], Awaitable[T]]) -> T:
-    """Run `work` on the database that the configuration names."""
-    from sentinel.config.settings import load_settings
-    from sentinel.db.database import Database
     from sentinel.db.tokens import TokenError
-    from sentinel.runtime.clock import SystemClock
 
-    async def run() -> T:
-        settings = load_settings(config)
-        folder = config.parent / settings.daemon.data_dir
-        async with Database.open(settings.store.url, clock=SystemClock(), data_dir=folder, beside=True) as db:
-            return await work(db)
-
-    with problems_told():
-        try:
-            return asyncio.run(run())
-        except TokenError as error:
-            fail(str(error))
+    try:
+        return with_database(config, work)
+    except TokenError as error:
+        fail(str(error))
 
 
 def _actor() -> str:

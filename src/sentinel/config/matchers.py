@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from re import _constants as op  # type: ignore[attr-defined]
-from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, Literal
+
+from sentinel.model.pattern import Pattern
 
 Operator = Literal["=", "!=", "=~", "!~"]
 
-MAX_PATTERN = 1000
 _TOKEN = re.compile(
     r"""\s*(?:
         (?P<op>=~|!~|!=|=)
@@ -26,15 +25,6 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "'": "'"}
-_FOREIGN = {
-    op.ASSERT: "look-around",
-    op.ASSERT_NOT: "look-around",
-    op.GROUPREF: "back references",
-    op.GROUPREF_EXISTS: "back references",
-    op.ATOMIC_GROUP: "atomic groups",
-    op.POSSESSIVE_REPEAT: "possessive repeats",
-}
-_REPEATS = (op.MAX_REPEAT, op.MIN_REPEAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +34,7 @@ class Matcher:
     name: str
     operator: Operator
     value: str
-    _pattern: re.Pattern[str] | None = field(default=None, compare=False, repr=False)
+    _pattern: Pattern | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, name: str, operator: Operator, value: str) -> Matcher:
@@ -52,14 +42,14 @@ class Matcher:
         Raises:
             ValueError: the regular expression cannot be used.
         """
-        pattern = compile_anchored(value) if operator in ("=~", "!~") else None
+        pattern = Pattern.of(value) if operator in ("=~", "!~") else None
         return cls(name, operator, value, pattern)
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         value = labels.get(self.name, "")
         if self._pattern is None:
             return (value == self.value) == (self.operator == "=")
-        return (self._pattern.fullmatch(value) is not None) == (self.operator == "=~")
+        return self._pattern.matches(value) == (self.operator == "=~")
 
     def __str__(self) -> str:
         escaped = self.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
@@ -119,37 +109,3 @@ def _tokens(text: str) -> list[tuple[str, str]]:
 
 def _unescaped(text: str) -> str:
     return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], "\\" + match[1]), text, flags=re.DOTALL)
-
-
-def compile_anchored(pattern: str) -> re.Pattern[str]:
-    """A regular expression that has to match a whole value.
-
-    Only what Alertmanager's (RE2) expressions know, and nothing whose time can explode on a hostile value.
-
-    Raises:
-        ValueError: cannot be compiled, or is one of those.
-    """
-    if len(pattern) > MAX_PATTERN:
-        raise ValueError(f"the regular expression is longer than {MAX_PATTERN} characters")
-    try:
-        _refuse_costly(parser.parse(pattern, re.DOTALL), inside_repeat=False)
-        return re.compile(pattern, re.DOTALL)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"not a regular expression: {error}") from None
-
-
-def _refuse_costly(tree: Any, *, inside_repeat: bool) -> None:
-    for code, argument in tree:
-        if code in _FOREIGN:
-            raise ValueError(f"Alertmanager's regular expressions know no {_FOREIGN[code]}")
-        if code in _REPEATS:
-            _, most, body = argument
-            is_open = most is op.MAXREPEAT or most > 100
-            if is_open and inside_repeat:
-                raise ValueError("a repeat inside a repeat may take forever: write it without nesting")
-            _refuse_costly(body, inside_repeat=inside_repeat or is_open)
-        elif code is op.BRANCH:
-            for branch in argument[1]:
-                _refuse_costly(branch, inside_repeat=inside_repeat)
-        elif code is op.SUBPATTERN:
-            _refuse_costly(argument[-1], inside_repeat=inside_repeat)

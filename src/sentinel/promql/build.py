@@ -9,6 +9,7 @@ from typing import Any, Final
 import promql_parser
 
 from sentinel.model.labels import METRIC_NAME
+from sentinel.model.pattern import Pattern
 from sentinel.promql import aggregate, binary, elementwise, histogram, labelling, over_time, rates
 from sentinel.promql.errors import ExpressionError
 from sentinel.promql.frame import Limits, Node
@@ -17,7 +18,6 @@ from sentinel.promql.operators import SETS
 from sentinel.promql.selectors import Moment, RangeSelector, Selector, Subquery
 from sentinel.promql.source import Parsed
 from sentinel.series.matcher import Matcher, MatchOperator
-from sentinel.series.pattern import Pattern
 
 _OPERATORS: Final = {
     str(promql_parser.MatchOp.Equal): MatchOperator.EQUAL,

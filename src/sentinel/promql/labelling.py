@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from sentinel.model.labels import METRIC_NAME, Labels
+from sentinel.model.pattern import Pattern
 from sentinel.promql.errors import EvaluationError
 from sentinel.promql.frame import (
     Context,
@@ -24,7 +25,6 @@ from sentinel.promql.frame import (
 )
 from sentinel.promql.selectors import Range, Selector
 from sentinel.series.matcher import Matcher, MatchOperator
-from sentinel.series.pattern import Pattern
 from sentinel.series.table import LabelTable
 
 
@@ -52,11 +52,9 @@ def label_replace(
     def relabel(table: LabelTable) -> LabelTable:
         symbols, codes = table.symbols, table.column(source)
         distinct, inverse = np.unique(codes, return_inverse=True)
-        matches = [pattern.search(symbols.text(code)) for code in distinct.tolist()]
-        matched = np.array([match is not None for match in matches], np.bool_)
-        new = np.array(
-            [symbols.code(expand(match, replacement)) if match else 0 for match in matches], np.int32
-        )
+        texts = [pattern.expanded(symbols.text(code), replacement) for code in distinct.tolist()]
+        matched = np.array([text is not None for text in texts], np.bool_)
+        new = np.array([symbols.code(text) if text is not None else 0 for text in texts], np.int32)
         if not matched.any():
             return table
         return table.replaced(target, np.where(matched[inverse], new[inverse], table.column(target)))
@@ -72,24 +70,6 @@ def label_join(target: str, separator: str, sources: Sequence[str]) -> Callable[
         return table.replaced(target, np.array(joined, np.int32))
 
     return relabel
-
-
-_REFERENCE: Final = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})", re.ASCII)
-
-
-def expand(match: re.Match[str], template: str) -> str:
-    """A replacement text with $1, ${1}, $name filled in, as Go's Regexp.Expand does."""
-
-    def fill(reference: re.Match[str]) -> str:
-        name = reference[1] or reference[2]
-        if name is None:
-            return "$"
-        try:
-            return (match[int(name)] if name.isdigit() else match[name]) or ""
-        except IndexError:
-            return ""
-
-    return _REFERENCE.sub(fill, template)
 
 
 class Absent:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, NonNegativeInt
 
 from sentinel.config.document import Document, Written, validated
 from sentinel.config.document import Path as Place
+from sentinel.config.files import read_text
 from sentinel.config.types import Duration
 from sentinel.config.yaml import parse_yaml
 from sentinel.model.labels import METRIC_NAME
@@ -22,9 +23,6 @@ from sentinel.promql.errors import ExpressionError
 from sentinel.rules.rule import VARIABLES, AlertingRule, RecordingRule, Rule, RuleGroup, Templates
 from sentinel.rules.seams import Expression, Expressions
 from sentinel.rules.template import Template, TemplateSyntaxError, parse_template
-
-MAX_SIZE = 8 * 1024 * 1024
-"""Bytes of one file."""
 
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -76,26 +74,6 @@ def load_rules(
     if problems:
         raise UnusableError(problems)
     return tuple(groups)
-
-
-def read_text(file: Path) -> str:
-    """The file's text.
-
-    Raises:
-        UnusableError: it cannot be read, is too large, or is not UTF-8.
-    """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise UnusableError([Problem(str(file), 0, 0, f"cannot be read: {error.strerror}")]) from None
-    if len(content) > MAX_SIZE:
-        raise UnusableError([Problem(str(file), 0, 0, f"larger than {MAX_SIZE} bytes")])
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = content[: error.start]
-        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
-        raise UnusableError([Problem(str(file), line, column, "not UTF-8 text")]) from None
 
 
 def parse_rules(

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import Field
 
 from sentinel.config.document import Document, Written, validated
+from sentinel.config.files import read_text
 from sentinel.config.types import Duration
 from sentinel.config.yaml import parse_yaml
 from sentinel.model.alert import AlertChange, AlertState
@@ -29,7 +30,7 @@ from sentinel.promql.engine import Engine
 from sentinel.promql.errors import EvaluationError, ExpressionError
 from sentinel.rules.alerts import RuleError, vector_of
 from sentinel.rules.engine import RuleEngine
-from sentinel.rules.files import load_rules, read_text
+from sentinel.rules.files import load_rules
 from sentinel.rules.notation import parse_series, parse_values
 from sentinel.rules.rule import RuleGroup
 from sentinel.rules.windows import reach

@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from sentinel.series.pattern import Pattern
+from sentinel.model.pattern import Pattern
 from sentinel.series.symbols import Symbols
 from sentinel.series.table import Codes
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 import sentinel
+from sentinel.db.database import is_passing
 from sentinel.incidents.incidents import NoSuchIncidentError, NotPossibleError
 from sentinel.web.assets import Assets
 from sentinel.web.guard import Guard
@@ -82,6 +84,13 @@ def _add_error_answers(app: FastAPI, pages: Pages) -> None:
         answer.headers.update(error.headers or {})
         return answer
 
+    async def database_busy(request: Request, error: Exception) -> Response:
+        if not is_passing(error):
+            raise error
+        answer = refused(request, 503, "the database does not take this now; try again")
+        answer.headers["Retry-After"] = "5"
+        return answer
+
     async def bug(request: Request, error: Exception) -> Response:
         return refused(request, 500, "internal error; the daemon's log says more")
 
@@ -90,4 +99,5 @@ def _add_error_answers(app: FastAPI, pages: Pages) -> None:
     app.add_exception_handler(NotPossibleError, not_possible)
     app.add_exception_handler(RequestValidationError, unreadable)
     app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(DBAPIError, database_busy)
     app.add_exception_handler(Exception, bug)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -83,10 +84,22 @@ class EntryShown(Shown):
     text: str
 
 
+class DeliveryShown(Shown):
+    key: str = Field(description="Idempotency-Key that every attempt carries")
+    receiver: str
+    event: str
+    state: str = Field(description="pending, delivered, dead or dropped")
+    attempts: int
+    created_at: float
+    done_at: float | None
+    last_error: str
+
+
 class StoryShown(Shown):
     incident: IncidentShown
     alerts: list[AlertShown]
     timeline: list[EntryShown]
+    deliveries: list[DeliveryShown]
 
 
 class Refused(Shown):
@@ -125,9 +138,11 @@ def own_router(faces: Faces, live: Live) -> APIRouter:
     async def incidents(
         state: Annotated[list[IncidentState] | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=MAX_LISTED)] = 200,
+        after: Annotated[int | None, Query(ge=1, description="Go on below this number")] = None,
     ) -> list[IncidentShown]:
         wanted = state or [IncidentState.OPEN, IncidentState.ACKNOWLEDGED]
-        return [_incident(incident) for incident in await faces.incidents.list(wanted, limit=limit)]
+        found = await faces.incidents.list(wanted, limit=limit, after=after)
+        return [_incident(incident) for incident in found]
 
     @router.get("/incidents/{number}", operation_id="showIncident", responses=_READ)
     async def incident(number: int) -> StoryShown:
@@ -136,6 +151,7 @@ def own_router(faces: Faces, live: Live) -> APIRouter:
             incident=_incident(story.incident),
             alerts=[_alert(alert) for alert in story.alerts],
             timeline=[_entry(entry) for entry in story.entries],
+            deliveries=[DeliveryShown(**asdict(one)) for one in story.deliveries],
         )
 
     def told(changed: Incident) -> IncidentShown:

@@ -58,8 +58,10 @@ class Alerts(Protocol):
 class IncidentList(Protocol):
     """Incidents as people read them."""
 
-    async def list(self, states: Iterable[IncidentState], *, limit: int) -> Sequence[Incident]:
-        """Those in one of the states, newest first."""
+    async def list(
+        self, states: Iterable[IncidentState], *, limit: int, after: int | None = None
+    ) -> Sequence[Incident]:
+        """Those in one of the states, newest first; after: those below that number."""
         ...
 
     async def show(self, number: int, /) -> IncidentRecord:

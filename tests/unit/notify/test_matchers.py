@@ -37,11 +37,10 @@ def test_matchers_match_whole_values(text: str, labels: dict[str, str], matches:
         ('a="b" c="d"', "comma"),
         ('{a="b"', "closing brace"),
         ('a=~"["', "not a regular expression"),
-        ('a=~"(a+)+$"', "repeat inside a repeat"),
-        ('a=~"(?=x)"', "look-around"),
-        ('a=~"(x)\\\\1"', "back references"),
+        ('a=~"(?=x)"', "not a regular expression"),
+        ('a=~"(x)\\\\1"', "not a regular expression"),
         ('a="b', "cannot be read from character 3"),
-        ('a=~"' + "x" * 1001 + '"', "longer than"),
+        ('a=~"' + "x" * 5001 + '"', "longer than"),
     ],
 )
 def test_what_is_not_a_matcher_is_refused_with_a_reason(text: str, why: str) -> None:

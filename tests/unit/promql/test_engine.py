@@ -182,12 +182,12 @@ class TestPlans:
         ("info(x)", 0),
         ("x + on (a) fill_left (0) y", 0),
         ('x{a="1" or b="2"}', 8),
-        ('x{a=~"(b*)*"}', 5),
+        ('x{a=~"b{2000}"}', 5),
         ("x[1.5]", 2),
         ("x and on() y[10m]", 12),
         ("x offset 2h", 0),
         ("rate(x[90m])", 6),
-        ('label_replace(x, "a", "$1", "b", "(a*)*")', 33),
+        ('label_replace(x, "a", "$1", "b", "b{2000}")', 33),
         ("limit_ratio(0.5, x)", 0),
         ("§", 0),
         ('"\\xff"', 0),
@@ -256,13 +256,6 @@ class TestLimits:
             engine.compile("x").range(0, at, 1)
         with pytest.raises(EvaluationError, match="step"):
             engine.compile("x").range(at, at, 0)
-
-
-def test_a_value_too_long_for_a_pattern_is_an_error_of_that_evaluation() -> None:
-    head = Head()
-    at = fill(head, source(), layout({"__name__": "x", "a": "b" * 2000}), [[1.0]])
-    with pytest.raises(EvaluationError, match="too long"):
-        Engine(head).compile('x{a=~".*a.*b.*c.*d.*"}').instant(at)
 
 
 def test_two_series_that_become_the_same_are_an_error() -> None:

@@ -93,7 +93,7 @@ def test_problems_of_all_files_come_together(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    ["(" * 10_000 + "up" + ")" * 10_000, "up" + " + up" * 10_000, "up{a=~'(" + "(a+)" * 50 + ")+'}"],
+    ["(" * 10_000 + "up" + ")" * 10_000, "up" + " + up" * 10_000, "up{a=~'((a{99}){99}){99}'}"],
 )
 def test_hostile_expressions_are_refused(expression: str) -> None:
     text = f'groups: [{{name: g, rules: [{{alert: A, expr: "{expression}"}}]}}]'

@@ -103,9 +103,12 @@ class FakeIncidents:
     stories: dict[int, IncidentRecord] = field(default_factory=dict)
     now: float = NOW
 
-    async def list(self, states: Iterable[IncidentState], *, limit: int) -> Sequence[Incident]:
+    async def list(
+        self, states: Iterable[IncidentState], *, limit: int, after: int | None = None
+    ) -> Sequence[Incident]:
         wanted = set(states)
         found = [story.incident for story in self.stories.values() if story.incident.state in wanted]
+        found = [incident for incident in found if after is None or incident.id < after]
         return sorted(found, key=lambda incident: -incident.id)[:limit]
 
     async def show(self, number: int) -> IncidentRecord:

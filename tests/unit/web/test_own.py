@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 from dataclasses import replace
 
 import httpx
+import pytest
+from sqlalchemy.exc import OperationalError
 
 from sentinel.model.incident import Grade, IncidentState
 from tests.unit.web.fakes import Rooms, alert, incident, poll
@@ -85,3 +88,25 @@ async def test_openapi_names_every_operation_and_no_documentation_page_is_served
         "showIncident",
     ]
     assert (await client.get("/docs")).status_code == 404
+
+
+async def test_long_lists_are_read_in_pages(client: httpx.AsyncClient, rooms: Rooms) -> None:
+    rooms.incidents.stories = {number: incident(number) for number in range(1, 6)}
+    first = (await client.get(f"{API}/incidents?limit=3")).json()
+    rest = (await client.get(f"{API}/incidents?limit=3&after={first[-1]['id']}")).json()
+    assert [one["id"] for one in first + rest] == [5, 4, 3, 2, 1]
+
+
+async def test_a_database_that_is_busy_is_said_and_passes(
+    client: httpx.AsyncClient, rooms: Rooms, operator: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def busy(*_: object) -> None:
+        cause = sqlite3.OperationalError("database is locked")
+        cause.sqlite_errorcode = sqlite3.SQLITE_BUSY
+        raise OperationalError("UPDATE", {}, cause)
+
+    monkeypatch.setattr(rooms.incidents, "acknowledge", busy)
+    answer = await client.post(f"{API}/incidents/1/acknowledge", headers=operator)
+    assert answer.status_code == 503
+    assert "try again" in answer.json()["error"]
+    assert answer.headers["retry-after"] == "5"
