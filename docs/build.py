@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from docs.metrics import metrics_reference
 from sentinel.config.auth import SnmpAuth, SshAuth
 from sentinel.config.notify import EmailSettings, RouteSettings, WebhookSettings
 from sentinel.config.secret import Secret
@@ -112,6 +113,7 @@ def _default(info: Any) -> str:
 
 def main() -> None:
     (REFERENCE / "configuration.md").write_text(configuration_reference())
+    (REFERENCE / "metrics.md").write_text(metrics_reference())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 
 from sentinel.db.backup import BackupError
 from sentinel.db.care import CareMetrics, nightly_backup, retention
@@ -34,9 +34,6 @@ class Care:
         self._db = db
         self._metrics = CareMetrics(registry)
         self._configuration = configuration
-        self._failures = Counter(
-            "sentinel_care_failures", "Calendar jobs that failed.", ["job"], registry=registry
-        )
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -80,5 +77,5 @@ class Care:
             self._note("retention", error)
 
     def _note(self, job: str, error: Exception) -> None:
-        self._failures.labels(job).inc()
+        self._metrics.failures.labels(job).inc()
         log.error("calendar job failed", extra={"facts": {"job": job, "error": error}})

@@ -162,6 +162,22 @@ def _is_wild(pattern: str) -> bool:
     return any(char in pattern for char in _WILD)
 
 
+class ReloadMetrics:
+    """Whether the configuration in force is the one on disk."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.successful = Gauge(
+            "sentinel_config_last_reload_successful",
+            "1 if the last attempt to read the configuration succeeded.",
+            registry=registry,
+        )
+        self.succeeded_at = Gauge(
+            "sentinel_config_last_reload_success_timestamp_seconds",
+            "When the configuration in force was read.",
+            registry=registry,
+        )
+
+
 class Reloader:
     """Reads everything again and puts it in force as a whole."""
 
@@ -182,16 +198,7 @@ class Reloader:
         self._clock = clock
         self._swap = swap
         self._turn = asyncio.Lock()
-        self._successful = Gauge(
-            "sentinel_config_last_reload_successful",
-            "1 if the last attempt to read the configuration succeeded.",
-            registry=registry,
-        )
-        self._succeeded_at = Gauge(
-            "sentinel_config_last_reload_success_timestamp_seconds",
-            "When the configuration in force was read.",
-            registry=registry,
-        )
+        self._metrics = ReloadMetrics(registry)
         self._note(is_success=True)
 
     async def reload(self) -> Sequence[Problem]:
@@ -215,6 +222,6 @@ class Reloader:
             return ()
 
     def _note(self, *, is_success: bool) -> None:
-        self._successful.set(is_success)
+        self._metrics.successful.set(is_success)
         if is_success:
-            self._succeeded_at.set(self._clock.now())
+            self._metrics.succeeded_at.set(self._clock.now())

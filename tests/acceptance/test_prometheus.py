@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -117,3 +118,13 @@ def test_the_unit_is_clean_and_hardened(tmp_path: Path) -> None:
     line = next(line for line in judged.stdout.splitlines() if "Overall exposure level" in line)
     exposure = float(line.partition("sentinel.service:")[2].split()[0])
     assert exposure <= 1.2
+
+
+async def test_every_metric_of_the_daemon_is_in_the_reference(daemon: Daemon) -> None:
+    text = (await daemon.get("/metrics", scope="self")).text
+    families = set(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE))
+    page = (ROOT / "docs/reference/metrics.md").read_text()
+    named = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    # When a counter was made is told beside it.
+    assert {name for name in families if not name.endswith("_created")} - named == set()
+    assert "sentinel_event_loop_lag_seconds" in families

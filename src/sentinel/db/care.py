@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from sqlalchemy import ColumnElement, Table, delete, exists, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,12 +21,12 @@ log = logging.getLogger(__name__)
 
 
 class CareMetrics:
-    """When the nightly work was last done."""
+    """When the nightly work was last done, and what of it failed."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.backup_at = Gauge(
             "sentinel_backup_last_success_timestamp_seconds",
-            "When the database was last backed up and the copy verified; 0: not since the start.",
+            "When the last verified backup was made; before the first, since when one was possible.",
             registry=registry,
         )
         self.retention_at = Gauge(
@@ -35,6 +35,9 @@ class CareMetrics:
             registry=registry,
         )
         self.size = Gauge("sentinel_db_size_bytes", "Size of the database file.", registry=registry)
+        self.failures = Counter(
+            "sentinel_care_failures", "Calendar jobs that failed.", ["job"], registry=registry
+        )
 
 
 @dataclass(frozen=True, slots=True)

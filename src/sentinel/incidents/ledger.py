@@ -35,7 +35,9 @@ LARGE = 500
 _LAST = "last_commit"
 
 
-class _Metrics:
+class LedgerMetrics:
+    """What is committed, and what is not yet."""
+
     def __init__(self, registry: CollectorRegistry) -> None:
         self.seconds = Histogram(
             "sentinel_ledger_commit_seconds",
@@ -81,7 +83,7 @@ class Ledger:
         self._correlate = correlate
         self._criticality_of = criticality_of
         self._committed = committed
-        self._metrics = _Metrics(registry)
+        self._metrics = LedgerMetrics(registry)
         self._pending: list[AlertChange] = []
         self._taken: list[AlertChange] = []
         self._taken_id = ""

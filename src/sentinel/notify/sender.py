@@ -27,7 +27,9 @@ MEASURE_EVERY = 5.0
 RETIRE_AFTER = 2 * DEADLINE
 
 
-class _Metrics:
+class SenderMetrics:
+    """What waits, what was tried, what cannot be delivered."""
+
     def __init__(self, registry: CollectorRegistry) -> None:
         self.pending = Gauge(
             "sentinel_outbox_pending", "Messages waiting to be delivered.", ["receiver"], registry=registry
@@ -66,7 +68,7 @@ class Sender:
     ) -> None:
         self._db = db
         self._clock = clock
-        self._metrics = _Metrics(registry)
+        self._metrics = SenderMetrics(registry)
         self._receivers = dict(receivers)
         self._retired: list[Receiver] = []
         self._changed = asyncio.Event()

@@ -37,14 +37,23 @@ async def follow_wall_clock(clock: SystemClock, shift: Sequence[Callable[[float]
         log.warning("wall clock stepped", extra={"facts": {"seconds": drift}})
 
 
+class LoopMetrics:
+    """How late the event loop is."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.lag = Gauge(
+            "sentinel_event_loop_lag_seconds",
+            "How late the event loop woke its last sleeper.",
+            registry=registry,
+        )
+        self.worst = Gauge(
+            "sentinel_event_loop_lag_max_seconds", "The worst of these in the last minute.", registry=registry
+        )
+
+
 async def watch_event_loop(registry: CollectorRegistry) -> None:
     """Measure how late the event loop wakes a sleeper."""
-    lag = Gauge(
-        "sentinel_event_loop_lag_seconds", "How late the event loop woke its last sleeper.", registry=registry
-    )
-    worst = Gauge(
-        "sentinel_event_loop_lag_max_seconds", "The worst of these in the last minute.", registry=registry
-    )
+    metrics = LoopMetrics(registry)
     loop = asyncio.get_running_loop()
     recent: list[float] = []
     try:
@@ -53,8 +62,8 @@ async def watch_event_loop(registry: CollectorRegistry) -> None:
             await asyncio.sleep(TICK)
             late = max(loop.time() - due, 0.0)
             recent = [*recent, late][-int(60 / TICK) :]
-            lag.set(late)
-            worst.set(max(recent))
+            metrics.lag.set(late)
+            metrics.worst.set(max(recent))
     finally:
-        registry.unregister(lag)
-        registry.unregister(worst)
+        registry.unregister(metrics.lag)
+        registry.unregister(metrics.worst)
