@@ -39,7 +39,9 @@ def environment() -> dict[str, str]:
         for path in (arch, arch / "pulseaudio", arch / "systemd", arch / "blas", arch / "lapack")
         if path.is_dir()
     ]
-    return os.environ | {"LD_LIBRARY_PATH": ":".join(libraries), "LC_ALL": "C.UTF-8"}
+    fonts = PREFIX / "fonts.conf"
+    more = {"FONTCONFIG_FILE": str(fonts)} if fonts.exists() else {}
+    return os.environ | more | {"LD_LIBRARY_PATH": ":".join(libraries), "LC_ALL": "C.UTF-8"}
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
