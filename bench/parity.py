@@ -37,7 +37,6 @@ from sentinel.model.target import Target
 from sentinel.runtime.clock import SystemClock
 
 ROUNDS = 3
-SAME_SECOND = 1.0
 _COUNTED = re.compile(r"node_(?!scrape_collector_|exporter_)")
 
 
@@ -169,14 +168,13 @@ def main() -> int:
             Sshd(Path(folder)) as server,
         ):
             rounds = asyncio.run(read_both(server, Path(folder) / "node_exporter.log", ROUNDS))
-    except (MissingServerError, TimeoutError) as error:
+    except (MissingServerError, OSError) as error:
         report.require(f"both can be run: {error}", holds=False)
         return report.finish("parity: could not be run")
     found = [Parity.of(theirs, ours) for theirs, ours, _ in rounds]
     seconds = max(taken for _, _, taken in rounds)
     report.ours("missing", Figure(tuple(float(len(each.missing)) for each in found), "names"))
     report.ours("different", Figure(tuple(float(len(each.different)) for each in found), "names"))
-    report.require("both are read within the same second", holds=seconds < SAME_SECOND)
     last = found[-1]
     report.extra |= {
         "share": last.share,
