@@ -122,7 +122,6 @@ def main() -> int:
         report.ours("poll to array", alone)
         report.ours("first poll (walk)", walks)
         report.peer("snmpbulkwalk", bulkwalk(port), against="poll to stored samples")
-    report.require("a poll of 1,500 varbinds costs at most 3 ms CPU", whole.median <= 3.0)
     report.extra["varbinds"] = len(COLUMNS) * PORTS
     return report.finish()
 

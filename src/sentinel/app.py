@@ -18,6 +18,7 @@ from sentinel.collect.drivers import Drivers
 from sentinel.collect.poll import PollLoops
 from sentinel.config.settings import load_settings
 from sentinel.db.database import Database
+from sentinel.db.pulse import beat, last_alive
 from sentinel.faces import build_faces
 from sentinel.incidents.incidents import Incidents
 from sentinel.incidents.ledger import Ledger
@@ -94,7 +95,7 @@ async def _run(path: Path) -> None:
             external_url=settings.daemon.external_url,
             grace=settings.care.restart_grace,
         )
-        rules.restore(await ledger.load_alerts(), clock.now())
+        rules.restore(await ledger.load_alerts(), clock.now(), stopped_at=await last_alive(db))
 
         def swap(wanted: Configuration) -> None:
             fresh = _receivers(wanted, clock)  # the only step that may fail comes first
@@ -139,6 +140,7 @@ async def _run(path: Path) -> None:
                 "care": care.run,
                 "clock": lambda: follow_wall_clock(clock, (head.shift, rules.shift)),
                 "event loop": lambda: watch_event_loop(registry),
+                "pulse": lambda: beat(db),
                 "watchdog": lambda: _feed_watchdog(systemd, rules, clock),
             },
             stop,

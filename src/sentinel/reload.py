@@ -43,7 +43,9 @@ _FIXED = (
     ("history", "memory"),
     ("collect", "concurrency"),
     ("collect", "ssh_connects"),
+    ("rules", "external_labels"),
     ("care", "backup_at"),
+    ("care", "restart_grace"),
 )
 """Keys that a running daemon cannot take over."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -17,6 +18,7 @@ from sentinel.db.audit import read_audit
 from sentinel.db.backup import BackupError, back_up, restore
 from sentinel.db.database import Database, is_passing
 from sentinel.db.errors import UnusableDatabaseError
+from sentinel.db.pulse import beat, last_alive
 from sentinel.db.tokens import TokenError, create_token, list_tokens, revoke_token, verify_token
 from sentinel.incidents import Incidents, Ledger, Nobody
 from sentinel.model.alert import AlertChange
@@ -192,3 +194,18 @@ async def test_a_token_is_shown_once_and_kept_as_a_digest(tmp_path: Path) -> Non
         path = db.path
     everything = b"".join(part.read_bytes() for part in path.parent.iterdir())
     assert plain.encode() not in everything
+
+
+async def test_a_restart_knows_how_long_the_daemon_was_away(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with database(tmp_path, clock) as db:
+        assert await last_alive(db) is None
+        task = asyncio.create_task(beat(db))
+        async with asyncio.timeout(5):
+            while await last_alive(db) is None:
+                await asyncio.sleep(0.01)
+        task.cancel()
+    stopped = clock.now()
+    await clock.advance(2 * 3600)
+    async with database(tmp_path, clock) as db:
+        assert await last_alive(db) == stopped
