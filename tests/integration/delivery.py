@@ -78,13 +78,13 @@ class Room:
     async def told(self, within: float = 10.0) -> None:
         """Wait until the outbox is empty."""
         async with asyncio.timeout(within):
-            while await backlog(self.db):  # noqa: ASYNC110  the database says so, nobody signals
+            while await backlog(self.db):
                 await asyncio.sleep(0.01)
 
     async def tried(self, number: int, attempts: int = 1) -> IncidentRecord:
         """Wait until the first message of an incident was tried that often."""
         async with asyncio.timeout(10):
-            while (await self.show(number)).deliveries[0].attempts < attempts:  # noqa: ASYNC110  as above
+            while (await self.show(number)).deliveries[0].attempts < attempts:
                 await asyncio.sleep(0.01)
         return await self.show(number)
 
