@@ -94,6 +94,7 @@ async def _run(path: Path) -> None:
             external_labels=Labels(settings.rules.external_labels),
             external_url=settings.daemon.external_url,
             grace=settings.care.restart_grace,
+            is_waiting=loops.is_waiting,
         )
         rules.restore(await ledger.load_alerts(), clock.now(), stopped_at=await last_alive(db))
 

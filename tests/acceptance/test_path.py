@@ -233,6 +233,20 @@ async def test_a_restart_while_the_host_is_away_resolves_nothing(site: Site) -> 
     assert not site.hooks("FileSystemFull", "resolved")
 
 
+async def test_a_change_to_how_a_target_is_polled_resolves_nothing(site: Site) -> None:
+    site.switch.link(2, up=False)
+    await site.hook.until(lambda posts: bool(site.hooks("InterfaceDown")))
+    (before,) = await site.incidents(state="open")
+    changed = site.daemon.config.read_text().replace("[[target]]\n", '[[target]]\ninterval = "10s"\n', 1)
+    site.daemon.config.write_text(changed)
+    assert (await site.daemon.post("/-/reload", site.token)).status_code == 200
+    ticks = await _ticks(site)
+    await eventually(lambda: _later(site, ticks + 5), "further evaluations")
+    assert [one["id"] for one in await site.incidents()] == [before["id"]]
+    assert await site.alerts("InterfaceDown") == ["firing"]
+    assert not site.hooks("InterfaceDown", "resolved")
+
+
 async def _is(site: Site, name: str, state: str) -> bool:
     return await site.alerts(name) == [state]
 

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from sentinel.collect.collector import Collector, PollError
 from sentinel.model.batch import Batch, Source
+from sentinel.model.labels import Labels
 from sentinel.model.target import Target
 from sentinel.runtime.clock import Clock
 
@@ -105,6 +106,8 @@ class PollLoops:
         self._watches: dict[Source, Watch] = {}
         self._status: dict[Source, PollStatus] = {}
         self._tasks: dict[Source, asyncio.Task[None]] = {}
+        self._waiting: dict[str, set[Source]] = {}
+        """By target: sources whose first poll has not been stored yet."""
         self._group: asyncio.TaskGroup | None = None
         self._finished: list[Batch] = []
         self._arrived = asyncio.Event()
@@ -113,6 +116,19 @@ class PollLoops:
 
     def status(self) -> Sequence[PollStatus]:
         return list(self._status.values())
+
+    def is_waiting(self, labels: Labels) -> bool:
+        """Whether a source that series with these labels could come from has yet to be polled for the first
+        time: after a start, or after a reload that changed how it is polled."""
+        if not self._waiting:
+            return False
+        target = labels.get("instance")
+        found = self._waiting.values() if target is None else (self._waiting.get(target, ()),)
+        return any(
+            all(labels.get(name, value) == value for name, value in source.labels.pairs)
+            for sources in found
+            for source in sources
+        )
 
     def polls_per_second(self) -> float:
         """Mean over the last minute, or since the first poll if that is less."""
@@ -151,6 +167,7 @@ class PollLoops:
     def _start(self, watch: Watch) -> None:
         self._watches[watch.source] = watch
         self._status[watch.source] = PollStatus(watch.source, watch.target)
+        self._waiting.setdefault(watch.source.target, set()).add(watch.source)
         self._spawn(watch)
 
     def _spawn(self, watch: Watch) -> None:
@@ -162,6 +179,7 @@ class PollLoops:
         watch = self._watches.pop(source)
         self._status.pop(source, None)
         self._finished = [batch for batch in self._finished if batch.source != source]
+        self._is_polled(source)
         task = self._tasks.pop(source, None)
         if task is not None:
             task.cancel()
@@ -234,6 +252,15 @@ class PollLoops:
                 self._counts.append((now, len(batches)))
                 self._drop_old_counts(now)
                 self._sink.append(batches)
+                for batch in batches:
+                    self._is_polled(batch.source)
+
+    def _is_polled(self, source: Source) -> None:
+        """Its polls are stored, or there will be none."""
+        if sources := self._waiting.get(source.target):
+            sources.discard(source)
+            if not sources:
+                del self._waiting[source.target]
 
     def _drop_old_counts(self, now: float) -> None:
         while self._counts and now - self._counts[0][0] > MINUTE:

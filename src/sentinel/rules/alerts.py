@@ -49,6 +49,8 @@ class Surroundings:
     """Told of every template expansion that failed."""
     is_removed: Callable[[Labels], bool] = lambda _: False
     """Whether the target that labels name is no longer watched."""
+    is_waiting: Callable[[Labels], bool] = lambda _: False
+    """Whether something that could feed an alert with these labels has yet to be polled for the first time."""
 
 
 @dataclass(slots=True, eq=False)
@@ -207,6 +209,11 @@ class RuleAlerts:
         if self._around.readability.readability(track.source, names):
             track.held_until = max(track.held_until, at + self._settle)
             return Sight.UNREADABLE
+        if self._around.is_waiting(track.source):
+            if "instance" in track.source:
+                # Its windows begin to fill with the first poll.
+                track.held_until = max(track.held_until, at + self._settle)
+            return Sight.HELD
         return Sight.HELD if at < track.held_until else Sight.GONE
 
     def _taken(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 
 from prometheus_client import CollectorRegistry
@@ -58,11 +58,13 @@ class RuleEngine:
         external_labels: Labels = EMPTY,
         external_url: str = "",
         grace: float = 60.0,
+        is_waiting: Callable[[Labels], bool] = lambda _: False,
     ) -> None:
         """
         Args:
-            grace: seconds after `restore` in which an alert that is not returned stays as it was; longer than
-                the first poll of every target takes.
+            grace: seconds after `restore` in which an alert that is not returned stays as it was.
+            is_waiting: whether something that could feed an alert with these labels has yet to be polled for
+                the first time; the alert stays as it is until then.
         """
         self._expressions = expressions
         self._ledger = ledger
@@ -77,6 +79,7 @@ class RuleEngine:
             grace,
             self._note_expansion_failure,
             self._is_removed,
+            is_waiting,
         )
         self._asked: dict[str, Expression] = {}
         self._instances: frozenset[str] | None = None

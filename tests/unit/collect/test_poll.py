@@ -212,3 +212,24 @@ async def test_no_answer_ends_on_the_deadline() -> None:
                 await bench.clock.advance(0.02)
     assert bench.ups("silent") == [False]
     assert bench.loops.status()[0].reason == "timeout"
+
+
+async def test_a_source_is_waiting_until_its_first_poll_is_stored() -> None:
+    bench = Bench()
+    loops, of_a = bench.loops, Labels(__name__="x", instance="a", job="m", port="1")
+    loops.replace([bench.watch("a"), bench.watch("b")])
+    assert loops.is_waiting(of_a)
+    assert loops.is_waiting(Labels(job="m")), "what is summed over targets may miss one of them"
+    for labels in (Labels(instance="a", job="other"), Labels(instance="c")):
+        assert not loops.is_waiting(labels)
+    async with running(bench):
+        await bench.clock.advance(20)
+        assert not loops.is_waiting(of_a)
+        loops.replace([bench.watch("a", recipe=2), bench.watch("b")])
+        assert loops.is_waiting(of_a)
+        assert not loops.is_waiting(of_a.updated({"instance": "b"}))
+        await bench.clock.advance(20)
+        assert not loops.is_waiting(of_a)
+        loops.replace([bench.watch("a", recipe=3), bench.watch("b")])
+        loops.replace([bench.watch("b")])
+        assert not loops.is_waiting(of_a)

@@ -38,6 +38,8 @@ class World:
         self.batches: list[Batch] = []
         self.unreadable: set[str] = set()
         """Values of the label instance."""
+        self.waiting: set[str] = set()
+        """Targets that have yet to be polled for the first time."""
         self.asked_at: list[float] = []
         self._results: dict[str, Value] = {}
         self._failures: dict[str, Exception] = {}
@@ -72,6 +74,9 @@ class World:
 
     def readability(self, labels: Labels, names: frozenset[str]) -> bool:
         return labels.get("instance", "") in self.unreadable
+
+    def is_waiting(self, labels: Labels) -> bool:
+        return labels.get("instance", "") in self.waiting
 
     def submit(self, changes: Sequence[AlertChange]) -> None:
         self.submissions += 1
@@ -120,4 +125,5 @@ def engine_of(
         registry=registry or CollectorRegistry(),
         external_labels=external_labels,
         grace=grace,
+        is_waiting=world.is_waiting,
     )

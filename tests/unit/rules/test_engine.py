@@ -383,6 +383,21 @@ def test_a_restored_alert_of_an_unreachable_target_becomes_unknown() -> None:
     assert world.take_changes() == [("firing", "unknown", "unreadable")]
 
 
+def test_a_restored_alert_waits_for_the_first_poll_however_short_the_grace() -> None:
+    world = World()
+    alert = restored(world, AlertState.FIRING, START - 1000, fired_at=START - 800)
+    world.give("temperature", {})
+    world.waiting.add("a")
+    engine = engine_of(HOT, world, grace=0.0)
+    engine.restore([alert], START)
+    engine.evaluate_once(START + 15)
+    engine.evaluate_once(START + 300)
+    assert world.take_changes() == []
+    world.waiting.clear()
+    engine.evaluate_once(START + 315)
+    assert world.take_changes() == [("firing", "inactive", "")]
+
+
 def test_a_restored_alert_that_still_holds_is_not_told_again() -> None:
     world = World()
     alert = restored(world, AlertState.FIRING, START - 1000, fired_at=START - 800)
@@ -411,6 +426,22 @@ def test_restored_alerts_follow_their_group_into_another_file() -> None:
 
 
 # Reload
+
+
+def test_a_reload_that_polls_a_target_anew_resolves_nothing() -> None:
+    world = World()
+    engine = engine_of("groups: [{name: g, rules: [{alert: Hot, expr: 'rate(temperature[1m])'}]}]", world)
+    world.give("rate(temperature[1m])", {A: 40.0})
+    engine.evaluate_once(START)
+    world.take_changes()
+    world.give("rate(temperature[1m])", {})
+    world.waiting.add("a")
+    engine.evaluate_once(START + 15)
+    world.waiting.clear()
+    engine.evaluate_once(START + 30)
+    assert world.take_changes() == [], "the window has one sample so far"
+    engine.evaluate_once(START + 300)
+    assert world.take_changes() == [("firing", "inactive", "")]
 
 
 def test_a_reload_keeps_the_alerts_of_rules_that_stay() -> None:
