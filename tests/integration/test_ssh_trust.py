@@ -60,7 +60,7 @@ async def test_a_changed_host_key_is_refused_under_its_own_reason(server: Sshd) 
     server.change_host_key()
     error = await refused(server)
     assert error.reason == "host_key_changed"
-    assert old in error.text
+    assert error.text.count(old) == 1
     assert server.fingerprint in error.text
     error = await refused(server, host_key=old)
     assert error.reason == "host_key_changed"

@@ -146,9 +146,11 @@ class HostKeyCheck:
         fingerprint = self.refused.get_fingerprint("sha256")
         offered = f"{kind} {fingerprint}"
         if self._trust.keys or self._trust.fingerprint:
-            known = self._trust.fingerprint or ", ".join(
+            # A line for [address]:port is found by name and by address.
+            keys = dict.fromkeys(
                 f"{key.get_algorithm()} {key.get_fingerprint('sha256')}" for key in self._trust.keys
             )
+            known = self._trust.fingerprint or ", ".join(keys)
             text = (
                 f"the host key of {where} has CHANGED: it offers {offered}, accepted is {known}. Nothing was sent."
                 " Find out why first: a reinstalled host has a new key, and so has somebody in between."
