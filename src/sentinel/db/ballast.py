@@ -22,6 +22,8 @@ class Ballast:
     def __init__(self, database: Path, size: int = SIZE) -> None:
         self._path = database.with_name(database.name + ".ballast")
         self._size = size
+        self._is_short = False
+        """Known to lack room: said once, and once when it is over."""
 
     @property
     def is_there(self) -> bool:
@@ -40,12 +42,22 @@ class Ballast:
             facts = {"file": str(self._path), "error": error.strerror}
             log.error("ballast cannot be released", extra={"facts": facts})
             return
+        self._is_short = True
         log.error("disk is full, ballast released", extra={"facts": {"file": str(self._path)}})
 
     def restore(self) -> bool:
         """Take the room again if there is plenty; whether the ballast is there."""
-        if self.is_there:
-            return True
+        is_there = self.is_there or self._take()
+        if is_there == self._is_short:
+            facts = {"file": str(self._path)}
+            if is_there:
+                log.info("disk has room again", extra={"facts": facts})
+            else:
+                log.error("disk is nearly full, no room for ballast", extra={"facts": facts})
+            self._is_short = not is_there
+        return is_there
+
+    def _take(self) -> bool:
         try:
             if shutil.disk_usage(self._path.parent).free < SPARE * self._size:
                 return False

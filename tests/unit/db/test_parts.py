@@ -30,6 +30,24 @@ def test_ballast_takes_room_and_gives_it_back(tmp_path: Path) -> None:
     assert not ballast.is_there
 
 
+def test_ballast_says_once_that_room_is_short_and_once_that_it_is_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    ballast = Ballast(tmp_path / "x.db", size=4096)
+    ballast.restore()
+    ballast.release()
+    ballast.release()
+    ballast.restore()
+    ballast.restore()
+    Ballast(tmp_path / "y.db", size=10**15).restore()
+    assert caplog.messages == [
+        "disk is full, ballast released",
+        "disk has room again",
+        "disk is nearly full, no room for ballast",
+    ]
+
+
 def test_ballast_stays_away_while_there_is_no_room(tmp_path: Path) -> None:
     ballast = Ballast(tmp_path / "x.db", size=10**15)
     assert not ballast.restore()
