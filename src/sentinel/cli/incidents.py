@@ -25,11 +25,15 @@ Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")]
 
 @app.callback()
 def _default(
-    context: typer.Context, output: OutputOption = Output.TABLE, url: UrlOption = DEFAULT_URL
+    context: typer.Context,
+    state: States = None,
+    limit: Limit = 200,
+    output: OutputOption = Output.TABLE,
+    url: UrlOption = DEFAULT_URL,
 ) -> None:
     """List incidents, show one, acknowledge, resolve, add a note. Without a command: list."""
     if context.invoked_subcommand is None:
-        _list(Daemon(url), None, 200, output)
+        _list(Daemon(url), state, limit, output)
 
 
 @app.command("list")
@@ -94,7 +98,8 @@ def note(
 
 def _list(daemon: Daemon, states: Any, limit: int, output: Output) -> None:
     parameters: dict[str, Any] = {"limit": limit} | ({"state": states} if states else {})
-    show(daemon.get(f"{OWN}/incidents", parameters), _COLUMNS, output, empty="no open incidents")
+    empty = "no such incidents" if states else "no open incidents"
+    show(daemon.get(f"{OWN}/incidents", parameters), _COLUMNS, output, empty=empty)
 
 
 def _changed(incident: Any, output: Output, what: str) -> None:

@@ -46,8 +46,13 @@ def show(rows: Sequence[Row], columns: Sequence[Column], output: Output, *, empt
         # Text, not markup: what devices say is data.
         table.add_row(*(Text(plain(cell(row))) for _, cell in columns))
     # Piped, a table is as wide as it needs to be, so that no program reads a folded line.
-    width = None if sys.stdout.isatty() else 10_000
-    Console(width=width, highlight=False, soft_wrap=not sys.stdout.isatty()).print(table)
+    if sys.stdout.isatty():
+        Console(highlight=False).print(table)
+        return
+    console = Console(width=10_000, highlight=False)
+    with console.capture() as written:
+        console.print(table)
+    typer.echo("\n".join(line.rstrip() for line in written.get().splitlines()))
 
 
 def show_json(answer: Any) -> None:

@@ -41,6 +41,10 @@ async def test_incidents_from_list_to_resolved(
     assert "Something is wrong" in (await sentinel("incidents", SENTINEL_URL=url)).stdout
     told = await sentinel("incidents", "list", "--state", "resolved", "-o", "json", "--url", url)
     assert [one["id"] for one in json.loads(told.stdout)] == [2]
+    told = await sentinel("incidents", "--state", "resolved", "--limit", "9", "-o", "json", "--url", url)
+    assert [one["id"] for one in json.loads(told.stdout)] == [2]
+    told = await sentinel("incidents", "--state", "acknowledged", "--url", url)
+    assert told.stdout == "no such incidents\n"
     assert "webhook duty" in (await sentinel("incidents", "show", "1", "--url", url)).stdout
     token = tmp_path / "token"
     token.write_text(TOKEN + "\n")
@@ -121,6 +125,24 @@ async def test_control_characters_of_devices_do_not_reach_the_terminal(
 @pytest.mark.parametrize("arguments", [["--bogus"], ["nonsense"], ["query"], ["incidents", "show", "x"]])
 async def test_wrong_usage_is_2(sentinel: Sentinel, arguments: list[str]) -> None:
     assert (await sentinel(*arguments)).exit_code == 2
+
+
+async def test_wrong_usage_is_told_in_plain_unbroken_lines(sentinel: Sentinel) -> None:
+    told = await sentinel("alerts", "--state", "sleepy")
+    assert told.stderr.isascii()
+    assert "--state" in (last := told.stderr.splitlines()[-1])
+    assert last.endswith("'sleepy' is not one of 'pending', 'firing', 'unknown'.")
+
+
+async def test_a_piped_table_has_whole_lines_without_trailing_blanks(
+    sentinel: Sentinel, url: str, rooms: Rooms
+) -> None:
+    detail = "no answer " * 50 + "at all"
+    rooms.fleet.polls = [poll("web1"), poll("sw1", up=False, detail=detail)]
+    lines = (await sentinel("targets", "--url", url)).stdout.splitlines()
+    assert len(lines) == 3
+    assert lines[2].endswith(detail)
+    assert lines == [line.rstrip() for line in lines]
 
 
 async def test_version_and_help(sentinel: Sentinel) -> None:
