@@ -6,15 +6,16 @@ import asyncio
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from sentinel.collect.collector import Collector, PollError
 from sentinel.model.batch import Batch, Source
-from sentinel.model.labels import Labels
+from sentinel.model.labels import EMPTY, Labels
 from sentinel.model.target import Target
 from sentinel.runtime.clock import Clock
 
@@ -25,6 +26,9 @@ STORE_DELAY = 0.02
 
 
 MINUTE = 60.0
+
+AGAIN = 1.0
+"""Seconds between two polls of a source that were asked for beside its schedule."""
 
 
 class Sink(Protocol):
@@ -62,6 +66,19 @@ class Watch:
     recipe: object
     """Module and auth: while these and the target stay equal, a reload leaves the running loop alone."""
     open: Callable[[], Collector] = field(compare=False)
+
+
+@dataclass(slots=True, eq=False)
+class _Turn:
+    """A running source: its collector is used by one poll at a time."""
+
+    collector: Collector
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    asked: asyncio.Future[None] | None = None
+    """The poll beside the schedule that has been asked for and has not started; done when it is stored."""
+    beside: set[asyncio.Task[None]] = field(default_factory=set)
+    started_at: float = -AGAIN
+    """Monotonic seconds of the last poll beside the schedule."""
 
 
 class PollMetrics:
@@ -108,7 +125,10 @@ class PollLoops:
         self._tasks: dict[Source, asyncio.Task[None]] = {}
         self._waiting: dict[str, set[Source]] = {}
         """By target: sources whose first poll has not been stored yet."""
+        self._turns: dict[Source, _Turn] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._stored = asyncio.Event()
+        """Set, and replaced by a new one, when finished polls have been handed on."""
         self._finished: list[Batch] = []
         self._arrived = asyncio.Event()
         self._counts: deque[tuple[float, int]] = deque()
@@ -186,16 +206,52 @@ class PollLoops:
         self._sink.forget(watch.source)
 
     async def _poll_forever(self, watch: Watch) -> None:
-        collector = watch.open()
+        turn = self._turns[watch.source] = _Turn(watch.open())
         try:
             tick = self._clock.monotonic() + self._first_delay(watch.source)
             while True:
                 await self._clock.sleep(tick - self._clock.monotonic())
-                batch = await self._poll_once(watch, collector, tick)
+                async with turn.lock:
+                    batch = await self._poll_once(watch, turn.collector, tick)
                 self._note(watch, batch)
                 tick = self._next_tick(watch.source, tick)
         finally:
-            await collector.close()
+            if self._turns.get(watch.source) is turn:
+                del self._turns[watch.source]
+            for task in turn.beside:
+                task.cancel()
+            await turn.collector.close()
+
+    async def poll_now(self, target: str, modules: Collection[str]) -> None:
+        """Poll these modules of a target beside their schedule, and return when that is stored.
+
+        The schedule keeps its phase. Calls before such a poll starts share it, and none starts within a second
+        of the one before, so that asking often costs a device little.
+        """
+        asked = []
+        for module in modules:
+            source = Source(target, module, EMPTY, 0.0)
+            watch, turn = self._watches.get(source), self._turns.get(source)
+            if watch is None or turn is None or self._group is None:
+                continue
+            if turn.asked is None:
+                turn.asked = asyncio.get_running_loop().create_future()
+                beside = self._poll_beside(watch, turn)
+                task = self._group.create_task(beside, name=f"poll {source.name} now")
+                turn.beside.add(task)
+                task.add_done_callback(partial(_end_beside, turn, turn.asked))
+            asked.append(turn.asked)
+        if asked:
+            await asyncio.wait(asked)
+
+    async def _poll_beside(self, watch: Watch, turn: _Turn) -> None:
+        await self._clock.sleep(turn.started_at + AGAIN - self._clock.monotonic())
+        async with turn.lock:
+            turn.asked = None  # who asks from now on wants to know what is later than this poll
+            tick = turn.started_at = self._clock.monotonic()
+            batch = await self._poll_once(watch, turn.collector, tick)
+        self._note(watch, batch)
+        await self._stored.wait()
 
     def _first_delay(self, source: Source) -> float:
         """Seconds until the first tick: the phase depends only on the source, so that load spreads evenly."""
@@ -254,6 +310,8 @@ class PollLoops:
                 self._sink.append(batches)
                 for batch in batches:
                     self._is_polled(batch.source)
+                self._stored.set()
+                self._stored = asyncio.Event()
 
     def _is_polled(self, source: Source) -> None:
         """Its polls are stored, or there will be none."""
@@ -265,6 +323,15 @@ class PollLoops:
     def _drop_old_counts(self, now: float) -> None:
         while self._counts and now - self._counts[0][0] > MINUTE:
             self._counts.popleft()
+
+
+def _end_beside(turn: _Turn, done: asyncio.Future[None], task: asyncio.Task[None]) -> None:
+    """Also where it was cancelled: nobody waits for ever."""
+    turn.beside.discard(task)
+    if turn.asked is done:
+        turn.asked = None
+    if not done.done():
+        done.set_result(None)
 
 
 async def poll_once(watch: Watch, clock: Clock) -> Batch:

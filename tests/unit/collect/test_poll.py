@@ -200,6 +200,68 @@ async def test_concurrency_is_bounded() -> None:
     assert most == 2
 
 
+async def test_a_poll_that_is_asked_for_comes_at_once_and_leaves_the_phase_alone() -> None:
+    bench = Bench()
+    bench.loops.replace([bench.watch("a"), bench.watch("b")])
+    async with running(bench):
+        await bench.clock.advance(13)
+        before = [batch.at for batch in bench.shelf.batches if batch.source.target == "a"]
+        asked_at = bench.clock.now()
+        asking = asyncio.create_task(bench.loops.poll_now("a", ("m", "unknown")))
+        await bench.clock.advance(0.1)
+        await asking
+        await bench.clock.advance(20)
+    times = [batch.at for batch in bench.shelf.batches if batch.source.target == "a"]
+    assert asked_at in times
+    times.remove(asked_at)
+    assert np.allclose(np.diff(times), 10.0)
+    assert times[: len(before)] == before
+
+
+async def test_a_poll_is_not_asked_for_more_than_once_a_second_and_never_beside_another() -> None:
+    bench = Bench()
+    under_way = most = 0
+
+    class Counting(Scripted):
+        async def poll(self, *, at: float, timeout: float) -> Reading:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            try:
+                return await super().poll(at=at, timeout=timeout)
+            finally:
+                under_way -= 1
+
+    plain = bench.watch("a")
+    bench.loops.replace([Watch(plain.source, plain.target, 1, lambda: Counting(bench.clock, lambda: 0.3))])
+    async with running(bench):
+        await bench.clock.advance(12)
+        before = len(bench.shelf.batches)
+        asking = []
+        for _ in range(50):
+            asking.append(asyncio.create_task(bench.loops.poll_now("a", ("m",))))
+            await bench.clock.advance(0.04)
+        await bench.clock.advance(3)
+        await asyncio.gather(*asking)
+    assert most == 1
+    # Two seconds of asking: at 0, 1 and 2 s, beside at most one on schedule.
+    assert len(bench.shelf.batches) - before <= 4
+
+
+async def test_who_asks_for_a_poll_is_not_kept_waiting_when_the_target_goes() -> None:
+    bench = Bench()
+    bench.loops.replace([bench.watch("a", lambda: 1e9, timeout=1e9)])
+    async with running(bench):
+        await bench.clock.advance(10)
+        asking = asyncio.create_task(bench.loops.poll_now("a", ("m",)))
+        await bench.clock.advance(1)
+        bench.loops.replace([])
+        async with asyncio.timeout(5):
+            await asking
+        await bench.loops.poll_now("a", ("m",))
+    assert not bench.shelf.batches
+
+
 async def test_no_answer_ends_on_the_deadline() -> None:
     bench = Bench()
     # The deadline itself runs on the event loop's clock, so it is real here, and short.
