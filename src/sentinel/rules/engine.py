@@ -33,6 +33,9 @@ SLICE = 0.05
 LATE = 10.0
 """Seconds by which a group's tick may be overdue before the loop counts as stuck."""
 
+SOON = 1.0
+"""Seconds between two evaluations that were asked for; longer where one takes more than a quarter of it."""
+
 FIRST_DELAY = 10.0
 """Seconds within which every group is evaluated for the first time."""
 
@@ -87,6 +90,7 @@ class RuleEngine:
         self._tasks: list[asyncio.Task[None]] = []
         self._tasks_of: asyncio.TaskGroup | None = None
         self._last_tick = clock.monotonic()
+        self._soon = asyncio.Event()
         self.replace(groups)
 
     # The loop
@@ -96,8 +100,7 @@ class RuleEngine:
         try:
             async with asyncio.TaskGroup() as group:
                 self._tasks_of = group
-                for run in self._runs:
-                    self._spawn(run)
+                self._spawn_all()
                 await self._watch()
         finally:
             self._tasks_of = None
@@ -115,10 +118,13 @@ class RuleEngine:
                 self._last_tick = now
             await self._clock.sleep(1.0)
 
-    def _spawn(self, run: GroupRun) -> None:
-        if self._tasks_of is not None:
+    def _spawn_all(self) -> None:
+        if self._tasks_of is None:
+            return
+        for run in self._runs:
             name = f"rules {run.group.identity}"
             self._tasks.append(self._tasks_of.create_task(self._tick_forever(run), name=name))
+        self._tasks.append(self._tasks_of.create_task(self._evaluate_when_asked(), name="rules when asked"))
 
     async def _tick_forever(self, run: GroupRun) -> None:
         clock, interval = self._clock, run.group.interval
@@ -141,7 +147,30 @@ class RuleEngine:
             run.missed.inc(missed)
         return missed
 
+    def evaluate_soon(self) -> None:
+        """Evaluate every group beside its ticks, which stay where they are: something has happened.
+
+        At once, but at most once a second; what is asked for meanwhile comes when that second is over.
+        """
+        self._soon.set()
+
+    async def _evaluate_when_asked(self) -> None:
+        while True:
+            await self._soon.wait()
+            self._soon.clear()
+            began = self._clock.monotonic()
+            for run in self._runs:
+                await self._evaluate(run, self._clock.now())
+            spent = self._clock.monotonic() - began
+            await self._clock.sleep(max(SOON - spent, 3 * spent))
+
     async def _evaluate(self, run: GroupRun, at: float) -> None:
+        async with run.turn:
+            # A tick that comes late is not worth going back for once a later instant has been evaluated.
+            if run.last_evaluation is None or at > run.last_evaluation:
+                await self._evaluate_rules(run, at)
+
+    async def _evaluate_rules(self, run: GroupRun, at: float) -> None:
         out = Yield()
         turn = self._clock.monotonic()
         try:
@@ -221,8 +250,7 @@ class RuleEngine:
             self._recorder.append(batches)
         self._link()
         self._hand_on(changes)
-        for run in self._runs:
-            self._spawn(run)
+        self._spawn_all()
 
     def restore(self, alerts: Iterable[Alert], at: float, *, stopped_at: float | None = None) -> None:
         """Take back the alerts of an earlier run of the daemon, before the first evaluation.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -99,6 +100,8 @@ class GroupRun:
         for rule in group.rules:
             number = numbers[rule.identity] = numbers.get(rule.identity, -1) + 1
             self.rules.append(RuleRun(rule, group, number, around))
+        self.turn = asyncio.Lock()
+        """Held during an evaluation: ticks and evaluations that were asked for do not run into each other."""
         self.next_tick: float | None = None
         """On the monotonic clock."""
         self.last_evaluation: float | None = None

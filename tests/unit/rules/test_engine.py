@@ -576,6 +576,56 @@ async def test_a_reload_takes_effect_while_the_loop_runs() -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_an_evaluation_that_is_asked_for_comes_at_once_and_leaves_the_ticks_alone() -> None:
+    world, clock = World(), ManualClock(START)
+    engine = engine_of(HOT, world, clock=clock)
+    task = asyncio.ensure_future(engine.run())
+    await clock.advance(15)
+    first = world.asked_at[0]
+    world.give("temperature", {A: 40.0})
+    asked_at = clock.now()
+    engine.evaluate_soon()
+    await clock.advance(0.01)
+    assert world.asked_at == [first, asked_at]
+    assert states(list(engine.active())) == {"a": "pending"}
+    await clock.advance(120)
+    assert [round(at - first) for at in world.asked_at if at != asked_at] == [0, 60, 120]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_evaluations_are_asked_for_at_most_once_a_second() -> None:
+    world, clock = World(), ManualClock(START)
+    engine = engine_of(HOT, world, clock=clock)
+    task = asyncio.ensure_future(engine.run())
+    await clock.advance(15)
+    world.asked_at.clear()
+    for _ in range(100):
+        engine.evaluate_soon()
+        await clock.advance(0.03)
+    await clock.advance(5)
+    assert 3 <= len(world.asked_at) <= 5
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_reload_ends_what_was_asked_for_and_later_ones_are_heard() -> None:
+    world, clock = World(), ManualClock(START)
+    engine = engine_of(HOT, world, clock=clock)
+    task = asyncio.ensure_future(engine.run())
+    await clock.advance(15)
+    text = HOT.replace("expr: temperature", "expr: humidity")
+    engine.evaluate_soon()
+    engine.replace(parse_rules(text, "test.yml", world, default_interval=15.0))
+    await clock.advance(2)
+    world.asked_at.clear()
+    engine.evaluate_soon()
+    await clock.advance(0.01)
+    assert len(world.asked_at) == 1
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 def test_a_tick_without_changes_costs_no_labels() -> None:
     world = World()
     engine = engine_of(HOT, world)
