@@ -227,7 +227,8 @@ async def smtp_sink(
         server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
     ) -> AuthResult:
         is_right = isinstance(data, LoginPassword) and login == (data.login.decode(), data.password.decode())
-        return AuthResult(success=is_right)
+        # Not handled: a refusal is answered with 535 instead of with silence.
+        return AuthResult(success=is_right, handled=False)
 
     def connected() -> SMTP:
         return SMTP(
