@@ -9,15 +9,45 @@ from pydantic import Field, model_validator
 from sentinel.config.document import Written
 from sentinel.config.secret import Secret
 
+SecurityLevel = Literal["noAuthNoPriv", "authNoPriv", "authPriv"]
+AuthProtocol = Literal["MD5", "SHA", "SHA224", "SHA256", "SHA384", "SHA512"]
+PrivProtocol = Literal["DES", "AES", "AES192", "AES256", "AES192C", "AES256C"]
+
 
 class SnmpAuth(Written):
     """SNMP community (v1, v2c) or user (v3), in snmp_exporter's words."""
 
     kind: Literal["snmp"]
-    version: Literal[1, 2] = 2
+    version: Literal[1, 2, 3] = 2
     """Protocol version; 2 means 2c."""
     community: Secret = Secret("public")
-    """Community string; sent in the clear, so treat it as a name rather than a password."""
+    """Community string (1 and 2c); sent in the clear, so treat it as a name rather than a password."""
+    username: str = Field(default="", max_length=255)
+    """User (3); what follows belongs to it."""
+    security_level: SecurityLevel = "noAuthNoPriv"
+    """What protects messages: `noAuthNoPriv` (nothing), `authNoPriv` (signed), `authPriv` (also encrypted)."""
+    password: Secret | None = None
+    """Password for signing; devices want eight characters or more."""
+    auth_protocol: AuthProtocol = "MD5"
+    """How messages are signed: `MD5`, `SHA`, `SHA224`, `SHA256`, `SHA384` or `SHA512`."""
+    priv_password: Secret | None = None
+    """Password for encryption."""
+    priv_protocol: PrivProtocol = "DES"
+    """How messages are encrypted: `DES`, `AES`, `AES192`, `AES256`; `AES192C`, `AES256C`: Cisco's way with keys."""
+    context_name: str = Field(default="", max_length=255)
+    """Context (3) to ask in; most devices have only the nameless one."""
+
+    @model_validator(mode="after")
+    def _has_what_its_level_needs(self) -> Self:
+        if self.version != 3:
+            return self
+        if not self.username:
+            raise ValueError("version 3 needs username")
+        if self.security_level != "noAuthNoPriv" and not self.password:
+            raise ValueError(f"{self.security_level} needs password")
+        if self.security_level == "authPriv" and not self.priv_password:
+            raise ValueError("authPriv needs priv_password")
+        return self
 
 
 class SshAuth(Written):

@@ -30,9 +30,11 @@ async def opened(
     host: str = "127.0.0.1",
     version: int = 2,
     community: str = "public",
+    auth: SnmpAuth | None = None,
     registry: CollectorRegistry | None = None,
 ) -> AsyncIterator[SnmpCollector]:
-    auth = SnmpAuth.model_validate({"kind": "snmp", "version": version, "community": Secret(community)})
+    plain = {"kind": "snmp", "version": version, "community": Secret(community)}
+    auth = auth or SnmpAuth.model_validate(plain)
     driver = SnmpDriver(
         {module.name: module}, {"a": auth}, clock=SystemClock(), registry=registry or CollectorRegistry()
     )

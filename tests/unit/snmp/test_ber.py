@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sentinel.collect.snmp import ber, message
 from tests.unit.snmp.agent import counter64, integer, read_request, response, text, varbind
 
-ACCESS = message.Access(2, b"public")
+ACCESS = message.Community(2, b"public")
 NUMBERS = st.lists(st.integers(0, 2**32 - 1), max_size=20)
 OIDS = st.tuples(st.integers(0, 1), st.integers(0, 39), NUMBERS).map(
     lambda one: ".".join(map(str, (one[0], one[1], *one[2])))
@@ -68,7 +68,7 @@ def test_what_is_no_oid_is_refused(written: str) -> None:
 @given(st.lists(OIDS, min_size=1, max_size=60), st.integers(0x01000000, 0x7FFFFFFF), st.binary(max_size=200))
 def test_a_request_says_what_it_was_made_of(oids: list[str], request_id: int, community: bytes) -> None:
     encoded = [ber.encode_oid(oid) for oid in oids]
-    template = message.get_bulk(message.Access(2, community), encoded, non_repeaters=1, repetitions=300)
+    template = message.get_bulk(message.Community(2, community), encoded, non_repeaters=1, repetitions=300)
     data = template.with_id(request_id)
     assert ber.find_request_id(data) == request_id
     if b"\x04" not in community and b"\x02\x01" not in community and len(community) < 0x80:

@@ -12,7 +12,7 @@ from sentinel.collect.snmp.shape import Shape
 from tests.unit.snmp.agent import Value, read_request, response, varbind
 
 OID = ber.encode_oid("1.3.6.1.4.1.99999.1")
-REQUEST = read_request(message.get(message.Access(2, b"public"), [OID]).with_id(0x01020304))
+REQUEST = read_request(message.get(message.Community(2, b"public"), [OID]).with_id(0x01020304))
 NUMBER = Column(OID, is_number=True)
 TEXT = Column(OID, is_number=False)
 

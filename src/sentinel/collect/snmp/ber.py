@@ -31,10 +31,13 @@ GET = 0xA0
 GET_NEXT = 0xA1
 RESPONSE = 0xA2
 GET_BULK = 0xA5
+REPORT = 0xA8
 
 UNSIGNED = frozenset((COUNTER32, GAUGE32, TIME_TICKS, COUNTER64, UINTEGER32))
 NUMBERS = UNSIGNED | {INTEGER}
 EXCEPTIONS = frozenset((NO_SUCH_OBJECT, NO_SUCH_INSTANCE, END_OF_MIB_VIEW))
+
+_V3 = 3
 
 MAX_OID_BYTES = 5 * 128
 """RFC 2578 §3.5: at most 128 numbers below 2³²."""
@@ -54,10 +57,9 @@ class MalformedError(Exception):
 class Reply:
     """The head of a response; the varbinds stand in data[start:end]."""
 
-    version: int
-    community: bytes
-    pdu: int
     request_id: int
+    id_at: int
+    """Where the bytes of the request-id start."""
     error_status: int
     error_index: int
     start: int
@@ -127,7 +129,7 @@ def _read_length(data: bytes, at: int) -> tuple[int, int]:
     return int.from_bytes(data[at + 1 : start], "big"), start
 
 
-def _enter(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
+def enter(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
     """Start and end of the content of the element at `at`, which must have this tag and end by `end`."""
     if at + 2 > end or data[at] != tag:
         raise MalformedError("an element is missing or of the wrong type")
@@ -137,24 +139,28 @@ def _enter(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
     return start, start + length
 
 
-def _read_integer(data: bytes, at: int, end: int) -> tuple[int, int]:
-    start, stop = _enter(data, at, end, INTEGER)
+def read_integer(data: bytes, at: int, end: int) -> tuple[int, int]:
+    start, stop = enter(data, at, end, INTEGER)
     if not 1 <= stop - start <= 8:
         raise MalformedError("an integer has an absurd size")
     return int.from_bytes(data[start:stop], "big", signed=True), stop
 
 
 def request_id_place(data: bytes) -> int:
-    """Where the request-id of a v1 or v2c message stands (its tag), found with as little work as possible.
+    """Where the request-id of a v1 or v2c message, or the message id of v3, stands (its tag).
+
+    Found with as little work as possible.
 
     Raises:
         MalformedError: the message has none.
     """
     try:
         at = 2 if data[1] < 0x80 else 2 + (data[1] & 0x7F)
+        version = data[at + 2]
         at += 2 + data[at + 1]
-        length = data[at + 1]
-        at += 2 + length if length < 0x80 else 1 + (length & 0x7F) + _read_length(data, at + 1)[0] + 1
+        if version != _V3:
+            length = data[at + 1]
+            at += 2 + length if length < 0x80 else 1 + (length & 0x7F) + _read_length(data, at + 1)[0] + 1
         at += 2 if data[at + 1] < 0x80 else 2 + (data[at + 1] & 0x7F)
         if data[0] != SEQUENCE or data[at] != INTEGER or at + 2 + data[at + 1] > len(data):
             raise MalformedError("there is no request-id")
@@ -164,7 +170,7 @@ def request_id_place(data: bytes) -> int:
 
 
 def find_request_id(data: bytes) -> int:
-    """The request-id of a v1 or v2c message.
+    """The request-id of a v1 or v2c message, the message id of v3.
 
     Raises:
         MalformedError: the message has none.
@@ -173,29 +179,48 @@ def find_request_id(data: bytes) -> int:
     return int.from_bytes(data[at + 2 : at + 2 + data[at + 1]], "big", signed=True)
 
 
-def read_reply(data: bytes) -> Reply:
-    """The head of a v1 or v2c response.
+def pdu_place(data: bytes) -> tuple[int, int]:
+    """Where the PDU of a v1 or v2c message, or of v3's scoped PDU, starts, and where the whole ends.
 
+    Raises:
+        MalformedError: there is none.
+    """
+    try:
+        at, end = enter(data, 0, len(data), SEQUENCE)
+        if data[at] == INTEGER:
+            version, at = read_integer(data, at, end)
+            if version not in (0, 1):
+                raise MalformedError("not a v1 or v2c message")
+        else:
+            _, at = enter(data, at, end, OCTET_STRING)
+        _, at = enter(data, at, end, OCTET_STRING)
+    except IndexError:
+        raise MalformedError("the message is cut off") from None
+    if at >= end:
+        raise MalformedError("there is no PDU")
+    return at, end
+
+
+def read_reply(data: bytes, pdu: int = RESPONSE) -> Reply:
+    """The head of a response: of a v1 or v2c message, or of v3's scoped PDU.
+
+    Args:
+        pdu: the type it must have.
     Raises:
         MalformedError: it is not one, or a length does not fit what holds it.
     """
+    at, end = pdu_place(data)
+    if data[at] != pdu:
+        raise MalformedError("not a response")
     try:
-        at, end = _enter(data, 0, len(data), SEQUENCE)
-        version, at = _read_integer(data, at, end)
-        community_start, community_end = _enter(data, at, end, OCTET_STRING)
-        if version not in (0, 1) or community_end >= end:
-            raise MalformedError("not a v1 or v2c message")
-        pdu = data[community_end]
-        at, end = _enter(data, community_end, end, pdu)
-        request_id, at = _read_integer(data, at, end)
-        status, at = _read_integer(data, at, end)
-        index, at = _read_integer(data, at, end)
-        start, stop = _enter(data, at, end, SEQUENCE)
+        id_at, end = enter(data, at, end, pdu)
+        request_id, at = read_integer(data, id_at, end)
+        status, at = read_integer(data, at, end)
+        index, at = read_integer(data, at, end)
+        start, stop = enter(data, at, end, SEQUENCE)
     except IndexError:
         raise MalformedError("the message is cut off") from None
-    if pdu != RESPONSE:
-        raise MalformedError("not a response")
-    return Reply(version, data[community_start:community_end], pdu, request_id, status, index, start, stop)
+    return Reply(request_id, id_at + 2, status, index, start, stop)
 
 
 def read_varbinds(data: bytes, at: int, end: int, limit: int) -> list[Varbind]:

@@ -20,6 +20,7 @@ from sentinel.collect.snmp.plan import Plan
 from sentinel.collect.snmp.port import Ports, SockAddress
 from sentinel.collect.snmp.script import Chunk, Replay, Script, script_of
 from sentinel.collect.snmp.translate import Translation, Translator, families_of, unread_metrics
+from sentinel.collect.snmp.usm.reports import MEANINGS, REFUSED
 from sentinel.collect.snmp.walk import Tables, Walk
 from sentinel.model.batch import EMPTY_LAYOUT, STALE, Floats, Layout, Reading
 from sentinel.runtime.clock import Clock
@@ -43,6 +44,10 @@ class Shared:
     metrics: SnmpMetrics
     clock: Clock
     devices: dict[tuple[str, int], Device] = field(default_factory=dict)
+
+    def device(self, host: str, port: int) -> Device:
+        """What is known of the agent at this address."""
+        return self.devices.setdefault((host, port), Device())
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ class SnmpCollector:
     def __init__(self, host: str, port: int | None, access: Access, plan: Plan, shared: Shared) -> None:
         self._host, self._port = host, port or DEFAULT_PORT
         self._access, self._plan, self._shared = access, plan, shared
-        self._device = shared.devices.setdefault((host, self._port), Device())
+        self._device = shared.device(host, self._port)
         self._translator, self._families = Translator(plan), families_of(plan)
         self._layout: Layout = EMPTY_LAYOUT
         self._script: Script | None = None
@@ -99,6 +104,7 @@ class SnmpCollector:
         conversation = Conversation(
             port,
             address,
+            self._access,
             self._shared.metrics,
             timeout=min(module.timeout, max(timeout * (1 - _MARGIN) / (module.retries + 1), 0.1)),
             retries=module.retries,
@@ -120,11 +126,11 @@ class SnmpCollector:
         replay = Replay(script, self._device)
         await conversation.run(replay.asks(), deadline)
         if not conversation.has_heard:
-            raise self._silence(conversation.trouble, timeout)
+            raise self._silence(conversation, timeout)
         unread = replay.failed | dict.fromkeys(replay.changed, "changed")
         lost = replay.lost
         if unread and asyncio.get_running_loop().time() < deadline:
-            if replay.failed:
+            if replay.failed and conversation.trouble != "auth":
                 self._device.shrink()
             columns = self._with_tables(unread)
             walk = await self._walked(conversation, deadline, columns, script.tables())
@@ -148,7 +154,7 @@ class SnmpCollector:
         """Read everything, without knowing any rows."""
         walk = await self._walked(conversation, deadline, range(len(self._plan.columns)), {})
         if not conversation.has_heard:
-            raise self._silence(conversation.trouble, timeout)
+            raise self._silence(conversation, timeout)
         if walk.unread and not any(walk.tables.values()):
             raise self._refusal(walk, timeout)
         return self._partial(walk) if walk.unread else self._rewrite(walk.tables)
@@ -219,8 +225,10 @@ class SnmpCollector:
 
     # Errors
 
-    def _silence(self, trouble: str, timeout: float) -> PollError:
-        where = self._where
+    def _silence(self, conversation: Conversation, timeout: float) -> PollError:
+        where, trouble = self._where, conversation.trouble
+        if trouble == "auth":
+            return PollError(trouble, f"{where} {MEANINGS.get(conversation.report, REFUSED)}")
         said: dict[str, Callable[[], str]] = {
             "refused": lambda: f"{where} refused: the host is up, but no SNMP agent listens there",
             "unreachable": lambda: f"no route to {where}: check the address and the network",
@@ -229,18 +237,23 @@ class SnmpCollector:
         }
         if trouble in said:
             return PollError(trouble, said[trouble]())
-        text = (
-            f"no answer from {where} within {timeout:g}s: is the agent up, does it allow this address, "
-            "is the community right?"
-        )
+        if conversation.report:
+            text = (
+                f"{where} says who it is, but answered none of the user's requests within {timeout:g}s: "
+                "check username, passwords and context_name"
+            )
+            return PollError("timeout", text)
+        question = "" if self._access.version == 3 else ", is the community right"
+        text = f"no answer from {where} within {timeout:g}s: is the agent up, does it allow this address{question}?"
         return PollError("timeout", text)
 
     def _refusal(self, walk: Walk, timeout: float) -> PollError:
         reason = next(iter(walk.unread.values()))
         if reason == "error_status":
             error = _ERRORS.get(walk.error, "error")
+            who = "user and security_level" if self._access.version == 3 else "module"
             text = (
-                f"{self._where} answers with {error}({walk.error}): does the agent's view allow this module?"
+                f"{self._where} answers with {error}({walk.error}): does the agent's view allow this {who}?"
             )
             return PollError(reason, text)
         if reason == "timeout":

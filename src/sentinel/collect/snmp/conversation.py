@@ -16,9 +16,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sentinel.collect.snmp import ber
-from sentinel.collect.snmp.message import Template
+from sentinel.collect.snmp.message import Access, ReportError, Template
 from sentinel.collect.snmp.metrics import SnmpMetrics
 from sentinel.collect.snmp.port import Port, SockAddress
+
+MENDS = 2
+"""How often a request is sent again, beside its tries, because a report told what it lacked: name, then clock."""
 
 PROBE_WAIT = 0.1
 """Seconds for the host's refusal to come back."""
@@ -67,6 +70,7 @@ class Conversation:
         self,
         port: Port,
         address: SockAddress,
+        access: Access,
         metrics: SnmpMetrics,
         *,
         timeout: float,
@@ -77,7 +81,9 @@ class Conversation:
         """The device has answered something."""
         self.trouble = ""
         """The last thing that was wrong with an answer, or why nothing can be sent: a reason."""
-        self._port, self._address, self._metrics = port, address, metrics
+        self.report = ""
+        """What a version 3 agent said instead of answering: a kind of report."""
+        self._port, self._address, self._access, self._metrics = port, address, access, metrics
         self._timeout, self._tries = timeout, retries + 1
         self._window = self._full_window = window
         self._queue: deque[tuple[Ask, int]] = deque()
@@ -85,6 +91,8 @@ class Conversation:
         self._loop = asyncio.get_running_loop()
         self._done: asyncio.Future[None] = self._loop.create_future()
         self._probe: _Probe | None = None
+        self._proof = 0
+        """The request-id of the proof under way."""
         self._sent = self._repeated = 0
 
     async def run(self, asks: Sequence[Ask], deadline: float) -> None:
@@ -104,6 +112,7 @@ class Conversation:
             timer = self._timer
             timer.cancel()
             self._drop_flights()
+            self._port.forget(self._proof)
             self._close_probe()
             self._metrics.requests.inc(self._sent)
             self._metrics.retries.inc(self._repeated)
@@ -112,13 +121,18 @@ class Conversation:
     # From the port
 
     def received(self, request_id: int, data: bytes) -> None:
+        if request_id == self._proof:
+            self._judge(data)
+            return
         flight = self._flights.pop(request_id)
         try:
-            more = flight.ask.answered(data)
+            more = flight.ask.answered(self._access.opened(data))
         except ber.MalformedError:
             self._metrics.malformed.inc()
             self.trouble = "malformed"
             self._repeat(flight)
+        except ReportError as report:
+            self._heed(report, flight)
         except Exception as error:  # noqa: BLE001 (handed to the poll's task, whose boundary deals with it)
             if not self._done.done():
                 self._done.set_exception(error)
@@ -161,6 +175,34 @@ class Conversation:
         self._repeated += 1
         flight.ask.unanswered()
         self._queue.appendleft((flight.ask, flight.tries))
+
+    def _heed(self, report: ReportError, flight: _Flight) -> None:
+        """Ask again with what a report taught, or give up: without the right user nothing will be answered."""
+        self._metrics.reports.labels(report.kind).inc()
+        self.report = report.kind
+        if report.is_mended and flight.tries < self._tries + MENDS:
+            self._queue.appendleft((flight.ask, flight.tries))
+            return
+        flight.ask.failed("auth")
+        self._give_all_up("auth")
+
+    def _ask_for_proof(self) -> None:
+        template = self._access.proof()
+        if template is not None and not self._proof:
+            self._proof = self._port.expect(self._address, self)
+            self._transmit(self._proof, template)
+
+    def _judge(self, data: bytes) -> None:
+        """An answer to the proof: the encryption is wrong, or nothing is known."""
+        try:
+            self._access.opened(data)
+        except ber.MalformedError:
+            self._metrics.malformed.inc()
+        except ReportError as report:
+            if report.kind == "decryption_error" and not self.has_heard and not self._done.done():
+                self._metrics.reports.labels(report.kind).inc()
+                self.report = report.kind
+                self._give_all_up("auth")
 
     # Time
 
@@ -205,6 +247,7 @@ class Conversation:
         self._repeat(first)
         if self._probe is None:
             self._probe = _Probe(self._address, first.template)
+        self._ask_for_proof()
 
     def _give_all_up(self, reason: str) -> None:
         self.trouble = self.trouble if reason == "timeout" and self.trouble else reason

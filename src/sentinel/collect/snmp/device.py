@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from sentinel.collect.snmp.usm.engine import Engine
 
 LARGEST_BUDGET = 64
 """Varbinds asked for in one request at most: about what an answer of one Ethernet frame holds."""
@@ -23,6 +25,8 @@ class Device:
     window: int = WINDOW
     """Requests in flight."""
     quiet_polls: int = 0
+    engine: Engine = field(default_factory=Engine)
+    """What version 3 knows of it."""
 
     def shrink(self, to: int | None = None) -> None:
         """It answered tooBig, or not at all until it was asked for less."""

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry
 
 from sentinel.collect.collector import Collector
-from sentinel.collect.snmp.collector import Shared, SnmpCollector
+from sentinel.collect.snmp.collector import DEFAULT_PORT, Shared, SnmpCollector
 from sentinel.collect.snmp.layouts import Layouts
-from sentinel.collect.snmp.message import Access
+from sentinel.collect.snmp.message import Access, Community
 from sentinel.collect.snmp.metrics import SnmpMetrics
 from sentinel.collect.snmp.modules import SnmpModule
 from sentinel.collect.snmp.plan import Plan, plan_of
 from sentinel.collect.snmp.port import Ports
+from sentinel.collect.snmp.usm.keys import Keyring, User
+from sentinel.collect.snmp.usm.session import Session
 from sentinel.config.auth import SnmpAuth, SshAuth
 from sentinel.config.secret import Secret
 from sentinel.model.target import Target
@@ -43,6 +45,7 @@ class SnmpDriver:
         self._modules, self._auths = modules, auths
         self._plans: dict[str, tuple[SnmpModule, Plan]] = {}
         metrics = SnmpMetrics(registry)
+        self._keyring = Keyring()
         self._shared = Shared(Ports(metrics), Layouts(), metrics, clock)
 
     def open(self, target: Target, module: str) -> Collector:
@@ -59,7 +62,10 @@ class SnmpDriver:
     def _access(self, target: Target) -> Access:
         auths = (self._auths.get(name) for name in target.auths)
         auth = next((auth for auth in auths if isinstance(auth, SnmpAuth)), IMPLICIT_AUTH)
-        return Access(auth.version, auth.community.reveal().encode())
+        if auth.version != 3:
+            return Community(auth.version, auth.community.reveal().encode())
+        engine = self._shared.device(target.host, target.port or DEFAULT_PORT).engine
+        return Session(User.of(auth), engine, self._keyring, self._shared.clock.monotonic)
 
     async def close(self) -> None:
         self._shared.ports.close()

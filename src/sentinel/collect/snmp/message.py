@@ -1,4 +1,4 @@
-"""Requests, encoded once: only the four bytes of the request-id change from one sending to the next."""
+"""Requests, encoded once: from one sending to the next only ids change, and what version 3 must renew."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 from secrets import randbelow
+from typing import Protocol
 
 from sentinel.collect.snmp import ber
 
@@ -14,23 +15,74 @@ _FIRST_ID = 0x0100_0000
 _LAST_ID = 0x7FFF_FFFF
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """What a request must show: the protocol version (1, or 2 for 2c) and the community.
+class Template(Protocol):
+    """A message around the place of its request-id."""
 
-    Version 3 will need state per engine; it comes in beside this as another way to wrap a PDU.
-    """
+    def with_id(self, request_id: int) -> bytes: ...
+
+
+class Access(Protocol):
+    """How to talk to one device: wraps requests and unwraps answers."""
+
+    @property
+    def version(self) -> int: ...
+
+    def template(self, head: bytes, tail: bytes) -> Template:
+        """The message around a PDU that is `head`, the four bytes of the request-id, and `tail`."""
+        ...
+
+    def opened(self, data: bytes) -> bytes:
+        """What `ber.read_reply` reads, in an answer that has been checked as far as the version allows.
+
+        Raises:
+            MalformedError: nothing that may be believed.
+            ReportError: the agent says why it does not answer.
+        """
+        ...
+
+    def proof(self) -> Template | None:
+        """For a silent agent: a request that it answers, by a report, if only the encryption is wrong."""
+        ...
+
+
+class ReportError(Exception):
+    """An agent of version 3 says why it does not answer."""
+
+    def __init__(self, kind: str, *, is_mended: bool) -> None:
+        """
+        Args:
+            kind: a bounded word.
+            is_mended: what was missing is known now; it can help to ask again.
+        """
+        super().__init__(kind)
+        self.kind, self.is_mended = kind, is_mended
+
+
+@dataclass(frozen=True, slots=True)
+class Community:
+    """Access by community: the protocol version is 1, or 2 for 2c."""
 
     version: int
     community: bytes
 
     def __repr__(self) -> str:
-        return f"Access(version={self.version})"
+        return f"Community(version={self.version})"
+
+    def template(self, head: bytes, tail: bytes) -> Template:
+        opening = ber.encode_integer(self.version - 1) + ber.tlv(ber.OCTET_STRING, self.community) + head
+        length = len(opening) + 4 + len(tail)
+        return Whole(bytes((ber.SEQUENCE,)) + ber.encode_length(length) + opening, tail)
+
+    def opened(self, data: bytes) -> bytes:
+        return data
+
+    def proof(self) -> None:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
-    """A message around the place of its request-id."""
+class Whole:
+    """A message of which only the request-id changes."""
 
     head: bytes
     tail: bytes
@@ -66,7 +118,5 @@ def _template(access: Access, pdu: int, first: int, second: int, oids: Sequence[
     null = bytes((ber.NULL, 0))
     binds = [ber.tlv(ber.SEQUENCE, ber.tlv(ber.OBJECT_IDENTIFIER, oid) + null) for oid in oids]
     tail = ber.encode_integer(first) + ber.encode_integer(second) + ber.tlv(ber.SEQUENCE, b"".join(binds))
-    inner = bytes((pdu,)) + ber.encode_length(len(_ID_HEAD) + 4 + len(tail)) + _ID_HEAD
-    opening = ber.encode_integer(access.version - 1) + ber.tlv(ber.OCTET_STRING, access.community) + inner
-    length = len(opening) + 4 + len(tail)
-    return Template(bytes((ber.SEQUENCE,)) + ber.encode_length(length) + opening, tail)
+    head = bytes((pdu,)) + ber.encode_length(len(_ID_HEAD) + 4 + len(tail)) + _ID_HEAD
+    return access.template(head, tail)

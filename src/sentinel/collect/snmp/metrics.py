@@ -18,3 +18,10 @@ class SnmpMetrics:
         self.late = counter("late_replies", "Answers to requests nobody waits for any more.")
         self.foreign = counter("foreign_replies", "Answers from another address than the one asked.")
         self.walks = counter("walks", "Polls that had to walk a table because its rows were not known.")
+        self.reports = Counter(
+            "sentinel_snmp_reports",
+            "Reports that version 3 agents sent instead of an answer; unknown_engine and not_in_time_window are "
+            "usual when a device is met or has restarted.",
+            ["report"],
+            registry=registry,
+        )

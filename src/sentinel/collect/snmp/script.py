@@ -231,7 +231,7 @@ class Replay:
         elif self._has_same_rows(chunk, binds):
             if not chunk.exact and len(binds) < chunk.asked:
                 self._device.cut_short(len(binds))
-            self._keep(chunk, data, binds)
+            self._keep(chunk, data, binds, reply.id_at)
         else:
             self.changed.update(chunk.columns)
 
@@ -248,7 +248,7 @@ class Replay:
                 return False
         return True
 
-    def _keep(self, chunk: Chunk, data: bytes, binds: Sequence[ber.Varbind]) -> None:
+    def _keep(self, chunk: Chunk, data: bytes, binds: Sequence[ber.Varbind], id_at: int) -> None:
         """Take the values in, see what has changed about them, and learn the answer's shape."""
         columns, width = self._script.plan.columns, len(chunk.columns)
         roles = [columns[chunk.columns[number % width]] for number in range(chunk.size)]
@@ -270,7 +270,7 @@ class Replay:
             chunk.tags, chunk.texts = bytes(tags), tuple(texts)
             self.is_relabelled = True
         known = [*roles, *[None] * (len(binds) - chunk.size)]
-        chunk.shape = Shape(data, ber.request_id_place(data) + 2, binds, known, chunk.first_cell)
+        chunk.shape = Shape(data, id_at, binds, known, chunk.first_cell)
 
     def lose(self, chunk: Chunk, reason: str) -> None:
         self.lost.append(chunk)
