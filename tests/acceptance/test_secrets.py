@@ -72,7 +72,10 @@ def found_in(text: str) -> list[str]:
 @pytest.fixture
 async def hook() -> AsyncIterator[WebhookSink]:
     sink = WebhookSink()
-    sink.choose = lambda post: Answer(500, body=b"out of order")
+    # Some servers repeat the request in their errors.
+    sink.choose = lambda post: Answer(
+        500, body=f"out of order: {post.path} {post.headers['authorization']}".encode()
+    )
     async with sink.serve():
         yield sink
 

@@ -27,7 +27,7 @@ def check(context: typer.Context, config: ConfigPath) -> None:
         found = build(config, Engine(Head()))
     rules = sum(len(group.rules) for group in found.groups)
     modules = len(found.modules.kinds)
-    typer.echo(f"{config}: in order ({len(found.targets)} targets, {modules} modules, {rules} rules)")
+    typer.echo(f"{config}: in order (targets: {len(found.targets)}, modules: {modules}, rules: {rules})")
 
 
 @app.command()
@@ -40,7 +40,7 @@ def rules(files: Annotated[list[Path], typer.Argument(help="Rule files in Promet
     with problems_told(1):
         groups = load_rules(files, Engine(Head()), default_interval=15.0)
     count = sum(len(group.rules) for group in groups)
-    typer.echo(f"in order: {len(files)} files, {len(groups)} groups, {count} rules")
+    typer.echo(f"in order (files: {len(files)}, groups: {len(groups)}, rules: {count})")
 
 
 @app.command()

@@ -8,7 +8,7 @@ from sentinel.cli.config import EX_CONFIG, ConfigPath, fail, problems_told
 def run(config: ConfigPath) -> None:
     """Run the daemon in the foreground. SIGHUP reloads the configuration, SIGTERM stops it."""
     from sentinel.app import run_daemon
-    from sentinel.web.server import ListenError
+    from sentinel.runtime.sockets import ListenError
 
     with problems_told():
         try:

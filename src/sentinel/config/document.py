@@ -135,21 +135,27 @@ def _real_path(document: Document, at: Path, loc: Path) -> Path:
 def _known_keys(model: type[BaseModel], loc: Path) -> list[str]:
     """Keys allowed where the location points to: looked up through the model's fields."""
     current: type[BaseModel] = model
+    candidates: list[type[BaseModel]] = []
     for step in loc:
         found = current.model_fields.get(str(step)) or next(
             (info for info in current.model_fields.values() if info.alias == step), None
         )
-        inner = _model_in(found.annotation) if found else None
-        current = inner or current
+        if found:
+            candidates = _models_in(found.annotation)
+        else:
+            # The tag of a union, such as the kind of an auth, says which of its members is meant.
+            candidates = [one for one in candidates if _tag_of(one) == step] or candidates
+        current = candidates[0] if candidates else current
     return [info.alias or name for name, info in current.model_fields.items()]
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model inside an annotation such as list[Model] or Model | None."""
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The models inside an annotation such as list[Model] or Model | None."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        found = _model_in(argument)
-        if found is not None:
-            return found
-    return None
+        return [annotation]
+    return [model for argument in getattr(annotation, "__args__", ()) for model in _models_in(argument)]
+
+
+def _tag_of(model: type[BaseModel]) -> object:
+    kind = model.model_fields.get("kind")
+    return getattr(kind.annotation, "__args__", (None,))[0] if kind else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,8 @@ from sentinel.incidents.store import read_cases, write_cases
 from sentinel.model.alert import Alert
 from sentinel.model.incident import Entry, EntryKind, Grade, Incident, IncidentState
 from sentinel.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
 
 MAX_ACTOR = 200
 MAX_NOTE = 2000
@@ -216,6 +219,7 @@ class Incidents:
                 subject=f"incident {number}",
                 detail=one_line(detail, MAX_NOTE),
             )
+        log.info(f"incident {action}", extra={"facts": {"incident": number, "by": who}})
         self._committed()
         return case.incident
 

@@ -14,10 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sentinel.db import tables as t
 from sentinel.db.database import Database, is_about_content
+from sentinel.db.errors import reason_of
 from sentinel.db.sql import upsert
-from sentinel.incidents.book import DEFAULT_CRITICALITY, Book
+from sentinel.incidents.book import DEFAULT_CRITICALITY, Book, Case
 from sentinel.incidents.correlation import Correlate, by_target
-from sentinel.incidents.news import Dispatch
+from sentinel.incidents.news import Dispatch, Event
 from sentinel.incidents.store import load_cases, read_alerts, write_alerts, write_cases
 from sentinel.model.alert import Alert, AlertChange
 from sentinel.runtime.clock import Clock
@@ -31,6 +32,8 @@ LONGEST_PAUSE = 5.0
 LAST_WORDS = 3.0
 """Seconds that a stop grants to what is still uncommitted."""
 LARGE = 500
+MAX_LINES = 40
+"""Incidents that one commit names in the log."""
 
 _LAST = "last_commit"
 
@@ -183,9 +186,10 @@ class Ledger:
         started = self._clock.monotonic()
         async with self._db.transaction() as connection:
             # a commit whose end we did not see may have gone through: its number tells
-            if not await _is_committed(connection, self._taken_id):
-                await self._write(connection, self._taken)
+            is_new = not await _is_committed(connection, self._taken_id)
+            cases = await self._write(connection, self._taken) if is_new else []
         self._taken = []
+        _log_moves(cases)
         self._metrics.seconds.observe(self._clock.monotonic() - started)
         self._metrics.pending.set(self._uncommitted())
         self._committed()
@@ -193,7 +197,7 @@ class Ledger:
     def _uncommitted(self) -> int:
         return len(self._pending) + len(self._taken) + sum(map(len, self._parts))
 
-    async def _write(self, connection: AsyncConnection, changes: Sequence[AlertChange]) -> None:
+    async def _write(self, connection: AsyncConnection, changes: Sequence[AlertChange]) -> Sequence[Case]:
         cases = await load_cases(connection, changes, self._correlate)
         book = Book(cases, correlate=self._correlate, criticality_of=self._criticality_of)
         if len(changes) > LARGE:
@@ -203,6 +207,7 @@ class Ledger:
         await write_alerts(connection, changes)
         await write_cases(connection, cases, self._dispatch, at=self._clock.now())
         await connection.execute(upsert(t.meta), [{"name": _LAST, "value": self._taken_id}])
+        return cases
 
     async def _last_words(self) -> None:
         try:
@@ -219,6 +224,18 @@ async def _is_committed(connection: AsyncConnection, commit_id: str) -> bool:
     return (await connection.execute(query)).scalar() == commit_id
 
 
+def _log_moves(cases: Sequence[Case]) -> None:
+    """A line for each incident that opened or resolved; beyond a few dozen at once, only how many."""
+    opened = [case.incident for case in cases if case.is_new]
+    resolved = [case.incident for case in cases if any(news.event is Event.RESOLVED for news in case.news)]
+    for message, incidents in (("incident opened", opened), ("incident resolved", resolved)):
+        for one in incidents[:MAX_LINES]:
+            facts = {"incident": one.id, "grade": one.grade, "title": one.title}
+            log.info(message, extra={"facts": facts})
+        if len(incidents) > MAX_LINES:
+            log.info(f"{message}, further ones", extra={"facts": {"count": len(incidents) - MAX_LINES}})
+
+
 def coalesced(changes: Sequence[AlertChange]) -> list[AlertChange]:
     """At most two changes per alert: its last one, and, where that ends it, the firing before it.
 
@@ -232,10 +249,3 @@ def coalesced(changes: Sequence[AlertChange]) -> list[AlertChange]:
         kept[change.alert.fingerprint] = [firing, change] if keeps_firing and firing else [change]
     order = {id(change): index for index, change in enumerate(changes)}
     return sorted((change for few in kept.values() for change in few), key=lambda change: order[id(change)])
-
-
-def reason_of(error: BaseException) -> str:
-    """One line about a failed statement, without its parameters."""
-    if isinstance(error, DBAPIError):
-        return str(error.orig)
-    return str(error)

@@ -8,6 +8,7 @@ import logging
 from sqlalchemy.exc import SQLAlchemyError
 
 from sentinel.db.database import Database, is_about_content
+from sentinel.db.errors import reason_of
 from sentinel.notify.outbox import Mark, write_marks
 from sentinel.runtime.clock import Clock
 from sentinel.runtime.supervise import backoff
@@ -55,7 +56,9 @@ class Marker:
                     return
                 failures += 1
                 if failures == 1:
-                    log.error("outbox cannot be marked, trying again", extra={"facts": {"error": error}})
+                    log.error(
+                        "outbox cannot be marked, trying again", extra={"facts": {"error": reason_of(error)}}
+                    )
                 await self._clock.sleep(backoff(failures, first=0.1, longest=LONGEST_PAUSE))
 
     async def _one_by_one(self, marks: list[Mark], error: Exception) -> None:
@@ -63,5 +66,5 @@ class Marker:
             for mark in marks:
                 await self._commit([mark])
             return
-        facts = {"message": marks[0].delivery.id, "error": error}
+        facts = {"message": marks[0].delivery.id, "error": reason_of(error)}
         log.error("message cannot be marked", extra={"facts": facts})

@@ -7,9 +7,10 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from sentinel.db.database import Database
+from sentinel.db.errors import reason_of
 from sentinel.notify.lane import Lane
 from sentinel.notify.marker import Marker
 from sentinel.notify.outbox import Mark, Waiting, backlog, bury_orphans, drop, fetch, waiting
@@ -243,6 +244,11 @@ class Sender:
         kind = receiver.kind if receiver else "nothing"
         await self._marker.mark(Mark(delivery, outcome, kind, self._clock.now()))
         facts = {"receiver": lane.receiver, "incident": delivery.incident, "reason": outcome.detail}
+        for line in outcome.refused if outcome.result is not Result.REFUSED else ():
+            self._metrics.sent.labels(lane.receiver, "recipient refused").inc()
+            log.error("recipient refused", extra={"facts": facts | {"reason": line}})
+        if outcome.result is Result.DELIVERED and lane.is_failing:
+            log.info("receiver works again", extra={"facts": {"receiver": lane.receiver}})
         if outcome.result is Result.REFUSED:
             self._metrics.dead.labels(lane.receiver).inc()
             log.error("message refused", extra={"facts": facts})
@@ -251,7 +257,7 @@ class Sender:
 
     async def _database_is_away(self, error: Exception, failures: int) -> None:
         if failures == 1:
-            log.error("outbox cannot be read", extra={"facts": {"error": _first_line(error)}})
+            log.error("outbox cannot be read", extra={"facts": {"error": reason_of(error)}})
         await self._clock.sleep(backoff(failures, first=0.1, longest=5.0))
 
     async def _measure(self) -> None:
@@ -270,7 +276,3 @@ class Sender:
             oldest = min((one.oldest_at for one in backlogs.values()), default=now)
             self._metrics.oldest.set(max(0.0, now - oldest))
             await self._clock.sleep(MEASURE_EVERY)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error.orig) if isinstance(error, DBAPIError) else str(error)

@@ -163,6 +163,7 @@ class _Reader:
             return None
         written = self._part(WrittenRule, at)
         if written is None:
+            self._texts_of_broken_rule(at)
             return None
         before = len(self._problems)
         if bool(written.record) == bool(written.alert):
@@ -189,6 +190,20 @@ class _Reader:
             annotations,
             origin,
         )
+
+    def _texts_of_broken_rule(self, at: Place) -> None:
+        """So that a mistaken key does not hide what is wrong in the expression and the templates."""
+        data = self._document.data
+        for step in at:
+            data = data[step]
+        if not isinstance(data, Mapping):
+            return
+        if isinstance(data.get("expr"), str):
+            self._expression(data["expr"], (*at, "expr"))
+        for key in ("labels", "annotations"):
+            texts = data.get(key)
+            if isinstance(texts, Mapping) and all(isinstance(text, str) for text in texts.values()):
+                self._templates(texts, (*at, key))
 
     def _expression(self, text: str, at: Place) -> Expression | None:
         if not text.strip():

@@ -40,6 +40,12 @@ def test_all_problems_of_a_toml_file_come_at_once() -> None:
     ]
 
 
+def test_suggestions_come_from_the_kind_that_is_meant() -> None:
+    assert _problems('[auth.a]\nkind = "ssh"\nusername = "x"\npasword = "y"\n')[0] == (
+        "c:4:1: unknown key 'pasword' (did you mean 'password'?)"
+    )
+
+
 def test_an_object_that_does_not_hold_together_is_named() -> None:
     assert _problems('[auth.a]\nkind = "ssh"\nusername = "x"\n') == ["c:1:2: a: needs key or password"]
 

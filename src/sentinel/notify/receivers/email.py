@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from email.utils import parseaddr
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ from sentinel.config.notify import EmailSettings, split_smarthost
 from sentinel.incidents.book import one_line
 from sentinel.notify.letter import Letters
 from sentinel.notify.receiver import Delivery, Outcome, Result
+from sentinel.notify.redaction import Redaction
 from sentinel.notify.texts import Language
 
 MAX_DETAIL = 200
@@ -36,8 +38,14 @@ class Email:
         self._host, self._port = split_smarthost(settings.smarthost)
         self._letters = Letters(language=settings.language or language, zone=zone)
         self._tls = ssl.create_default_context(cafile=settings.ca_file)
+        self._redaction = Redaction([settings.password.reveal()] if settings.password else [])
 
     async def send(self, delivery: Delivery) -> Outcome:
+        outcome = await self._send(delivery)
+        refused = tuple(self._redaction.of(line) for line in outcome.refused)
+        return replace(outcome, detail=self._redaction.of(outcome.detail), refused=refused)
+
+    async def _send(self, delivery: Delivery) -> Outcome:
         everybody = dict.fromkeys(address_of(to) for to in self._settings.to)
         recipients = [to for to in everybody if to not in delivery.recipients]
         if not recipients:

@@ -18,12 +18,17 @@ import orjson
 
 import sentinel
 from sentinel.config.notify import WebhookSettings
+from sentinel.incidents.book import one_line
 from sentinel.notify.facts import AlertFacts, Facts
 from sentinel.notify.receiver import Delivery, Outcome, Result
+from sentinel.notify.redaction import Redaction
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 MAX_ANSWER = 64 * 1024
 """Bytes of an answer that are read."""
+MAX_READ = 4096
+MAX_DETAIL = 200
+"""Characters of an answer that go into the log and the timeline."""
 READ_OUT = 0.5
 """Seconds; the status has been read by then, so nothing depends on it."""
 MAX_RETRY_AFTER = 3600.0
@@ -41,6 +46,7 @@ class Webhook:
         self._url = settings.url.reveal()
         self._now = now
         headers = {name: value.reveal() for name, value in settings.headers.items()}
+        self._redaction = Redaction([self._url, *headers.values()])
         self._client = httpx.AsyncClient(
             headers={"User-Agent": f"sentinel/{sentinel.__version__}"} | headers,
             verify=ssl.create_default_context(cafile=settings.ca_file),
@@ -73,7 +79,8 @@ class Webhook:
             return Outcome(Result.DELIVERED, str(status))
         if 300 <= status < 400:
             return Outcome(Result.RETRY, f"{status}: redirects are not followed, correct the url")
-        detail = f"{status} {await _beginning(response)}".strip()
+        answer = one_line(self._redaction.of(await _beginning(response)), MAX_DETAIL)
+        detail = f"{status} {answer}".strip()
         if 400 <= status < 500 and status not in _TRY_AGAIN:
             return Outcome(Result.REFUSED, detail)
         wait = retry_after(response.headers.get("Retry-After"), now=self._now())
@@ -163,7 +170,7 @@ async def _read_out(response: httpx.Response) -> None:
 
 
 async def _beginning(response: httpx.Response) -> str:
-    """The first line of an answer, bounded: it goes into the timeline."""
+    """The beginning of an answer, bounded."""
     content = b""
     try:
         async for chunk in response.aiter_bytes(4096):
@@ -172,8 +179,7 @@ async def _beginning(response: httpx.Response) -> str:
                 break
     except httpx.HTTPError:
         pass
-    text = content[:800].decode("utf-8", "replace")
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:200]
+    return content[:MAX_READ].decode("utf-8", "replace")
 
 
 def _reason(error: httpx.HTTPError) -> str:
