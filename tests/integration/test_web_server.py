@@ -13,7 +13,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from sentinel.web.app import create_app
-from sentinel.web.server import ListenError, listen, serve
+from sentinel.runtime.sockets import ListenError
+from sentinel.web.server import listen, serve
 from tests.unit.web.fakes import TOKEN, Rooms, incident, poll
 
 
@@ -146,3 +147,11 @@ async def test_the_address_in_use_is_free_again_after_stopping() -> None:
 def _place(url: str) -> tuple[str, int]:
     host, _, port = url.removeprefix("http://").partition(":")
     return host, int(port)
+
+
+async def test_uptime_checkers_may_ask_for_the_head_alone() -> None:
+    async with _served(Rooms()) as (url, _), httpx.AsyncClient(timeout=5) as client:
+        for path in ("/", "/-/healthy", "/metrics", "/api/sentinel/v1/targets"):
+            answer = await client.head(f"{url}{path}")
+            assert (answer.status_code, answer.content) == (200, b""), path
+        assert (await client.head(f"{url}/live")).status_code == 405

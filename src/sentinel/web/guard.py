@@ -23,6 +23,8 @@ BODY_DEADLINE = 10.0
 
 READING_POSTS = frozenset({"/api/v1/query", "/api/v1/query_range"})
 """POST routes that only read: Grafana sends long expressions this way."""
+STREAMS = frozenset({"/live"})
+"""Answers without an end."""
 OPEN_TO_ANY_HOST = frozenset({"/metrics", "/-/healthy", "/-/ready"})
 """Read by machines under whatever name they know; nothing there is for browsers."""
 
@@ -114,6 +116,9 @@ class Guard:
         except TimeoutError:
             await _text(408, "the body did not arrive in time")(scope, receive, send)
             return
+        if scope["method"] == "HEAD" and scope["path"] not in STREAMS:
+            # As GET; the server leaves the body out. Uptime checkers ask this way.
+            scope = {**scope, "method": "GET"}
         await self._app(scope, receive, send)
 
     def _refuse_place(self, scope: Scope) -> Response | None:
