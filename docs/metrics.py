@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from sentinel.collect.drivers import Drivers
 from sentinel.collect.poll import PollMetrics
+from sentinel.collect.traps.metrics import TrapMetrics
 from sentinel.db.care import CareMetrics
 from sentinel.incidents.ledger import LedgerMetrics
 from sentinel.notify.sender import SenderMetrics
@@ -24,6 +25,7 @@ from sentinel.web.live import LiveMetrics
 _PARTS: tuple[tuple[str, Callable[[CollectorRegistry], object]], ...] = (
     ("Polls", PollMetrics),
     ("Drivers", lambda registry: Drivers(SystemClock(), registry)),
+    ("Traps and informs", TrapMetrics),
     ("Rules", RuleMetrics),
     ("Alerts and incidents in the database", LedgerMetrics),
     ("Notifications", SenderMetrics),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -16,6 +17,7 @@ from sentinel import __version__
 from sentinel.care import Care
 from sentinel.collect.drivers import Drivers
 from sentinel.collect.poll import PollLoops
+from sentinel.collect.traps.receiver import Traps
 from sentinel.config.settings import load_settings
 from sentinel.db.database import Database
 from sentinel.db.pulse import beat, last_alive
@@ -34,6 +36,7 @@ from sentinel.runtime.clock import SystemClock
 from sentinel.runtime.follow import follow_wall_clock, watch_event_loop
 from sentinel.runtime.logs import set_up_logs
 from sentinel.runtime.notify import Systemd
+from sentinel.runtime.sockets import listen_datagrams, passed_datagram_sockets
 from sentinel.runtime.supervise import Supervisor
 from sentinel.series.head import Head
 from sentinel.web.app import create_app
@@ -66,6 +69,9 @@ async def _run(path: Path) -> None:
     receivers = _receivers(running, clock)
     async with AsyncExitStack() as stack:
         channel = stack.enter_context(listen(*settings.web.address))
+        trap_channel = _trap_channel(running)
+        if trap_channel is not None:
+            stack.enter_context(trap_channel)
         db = await stack.enter_async_context(
             Database.open(settings.store.url, clock=clock, data_dir=running.data_dir)
         )
@@ -97,6 +103,7 @@ async def _run(path: Path) -> None:
             is_waiting=loops.is_waiting,
         )
         rules.restore(await ledger.load_alerts(), clock.now(), stopped_at=await last_alive(db))
+        traps = Traps(head, loops, rules.evaluate_soon, clock=clock, registry=registry)
 
         def swap(wanted: Configuration) -> None:
             fresh = _receivers(wanted, clock)  # the only step that may fail comes first
@@ -104,6 +111,7 @@ async def _run(path: Path) -> None:
             loops.replace(drivers.watches(wanted.targets, wanted.modules, wanted.settings.auth))
             rules.replace(wanted.groups)
             rules.retain(_instances(wanted))
+            _adopt(traps, wanted)
             ledger.use(_dispatch(wanted))
             incidents.use(_dispatch(wanted))
             sender.use(fresh)
@@ -112,6 +120,7 @@ async def _run(path: Path) -> None:
         drivers.adopt(running.modules, running.settings.auth)
         loops.replace(drivers.watches(running.targets, running.modules, running.settings.auth))
         rules.retain(_instances(running))
+        _adopt(traps, running)
         care = Care(db, registry, lambda: reloader.running)
         faces = build_faces(
             settings,
@@ -135,11 +144,12 @@ async def _run(path: Path) -> None:
             {
                 "polls": loops.run,
                 "rules": rules.run,
+                **({"traps": lambda: traps.run(trap_channel)} if trap_channel is not None else {}),
                 "ledger": ledger.run,
                 "sender": sender.run,
                 "web": lambda: serve(app, channel),
                 "care": care.run,
-                "clock": lambda: follow_wall_clock(clock, (head.shift, rules.shift)),
+                "clock": lambda: follow_wall_clock(clock, (head.shift, rules.shift, traps.shift)),
                 "event loop": lambda: watch_event_loop(registry),
                 "pulse": lambda: beat(db),
                 "watchdog": lambda: _feed_watchdog(systemd, rules, clock),
@@ -186,6 +196,27 @@ def _receivers(configuration: Configuration, clock: SystemClock) -> Mapping[str,
     daemon = configuration.settings.daemon
     return build_receivers(
         configuration.settings.receiver, clock=clock, language=daemon.language, zone=daemon.timezone
+    )
+
+
+def _trap_channel(configuration: Configuration) -> socket.socket | None:
+    """Where traps arrive: the socket that systemd passes, else the one that the configuration names."""
+    passed = passed_datagram_sockets()
+    if passed:
+        return passed[0]
+    address = configuration.settings.traps.address
+    hint = "below port 1024 let systemd open it (deploy/sentinel-traps.socket), or change [traps] listen"
+    return listen_datagrams(*address, hint) if address is not None else None
+
+
+def _adopt(traps: Traps, configuration: Configuration) -> None:
+    settings = configuration.settings
+    traps.adopt(
+        settings.traps,
+        configuration.targets,
+        settings.auth,
+        configuration.modules.snmp,
+        interval=settings.rules.interval,
     )
 
 

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
-from sentinel.web.app import create_app
 from sentinel.runtime.sockets import ListenError
+from sentinel.web.app import create_app
 from sentinel.web.server import listen, serve
 from tests.unit.web.fakes import TOKEN, Rooms, incident, poll
 

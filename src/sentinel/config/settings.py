@@ -16,6 +16,7 @@ from sentinel.config.files import read_text
 from sentinel.config.notify import ReceiverSettings, RouteSettings
 from sentinel.config.store import StoreSettings
 from sentinel.config.toml import parse_toml
+from sentinel.config.traps import TrapsSettings
 from sentinel.config.types import Duration, LabelName, PositiveDuration, Zone
 
 
@@ -188,6 +189,7 @@ class Settings(Written):
     auth: dict[str, Auth] = Field(default_factory=dict)
     target: tuple[TargetSettings, ...] = ()
     discovery: DiscoverySettings = DiscoverySettings()
+    traps: TrapsSettings = TrapsSettings()
     rules: RulesSettings = RulesSettings()
     route: RouteSettings | None = None
     receiver: tuple[ReceiverSettings, ...] = ()

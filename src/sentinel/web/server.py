@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from sentinel.runtime.sockets import ListenError
 from sentinel.web.live import Live
 
 BACKLOG = 1024
@@ -17,10 +18,6 @@ MAX_CONNECTIONS = 2000
 GRACE = 3
 """Seconds that requests under way get when the daemon stops; streams end at once."""
 STOP_DEADLINE = 5.0
-
-
-class ListenError(Exception):
-    """The address cannot be listened on; the text says why and what to do."""
 
 
 class _Server(uvicorn.Server):
