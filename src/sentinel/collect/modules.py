@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sentinel.collect.snmp.modules import SnmpModule
-from sentinel.collect.snmp.modules import parse_modules as parse_snmp
+from sentinel.collect.snmp.auths import parse_auths
+from sentinel.collect.snmp.modules import SnmpModule, join_modules, module_paths
 from sentinel.collect.ssh.modules import SshModule
 from sentinel.collect.ssh.modules import parse_modules as parse_ssh
+from sentinel.config.auth import SnmpAuth
 from sentinel.config.document import Document
 from sentinel.config.files import read_text
 from sentinel.config.yaml import parse_yaml
@@ -21,11 +22,24 @@ BUILT_IN: Mapping[str, Kind] = {"local": "local"}
 
 
 @dataclass(frozen=True, slots=True)
+class FileAuth:
+    """An auth that a module file brings along, and where it stands."""
+
+    auth: SnmpAuth
+    document: Document
+
+    def problem(self, name: str, text: str) -> Problem:
+        return self.document.problem(("auths", name), text)
+
+
+@dataclass(frozen=True, slots=True)
 class Modules:
     """Every module by name, grouped by how it reads."""
 
     snmp: Mapping[str, SnmpModule] = field(default_factory=dict)
     ssh: Mapping[str, SshModule] = field(default_factory=dict)
+    auths: Mapping[str, FileAuth] = field(default_factory=dict)
+    """Those under `auths:` of the files, by name."""
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -34,14 +48,28 @@ class Modules:
         kinds.update(dict.fromkeys(self.ssh, "ssh"))
         return kinds
 
+    def identify(self, sys_object_id: str, sys_descr: str) -> tuple[str, ...]:
+        """SNMP modules for a device that names itself so: those that fit most closely first.
+
+        A module that another fitting one is made of (`extends`) is left out: its metrics come with that one.
+        """
+        fits = {
+            name: fit
+            for name, module in self.snmp.items()
+            if module.identify is not None and (fit := module.identify.fit(sys_object_id, sys_descr))
+        }
+        inside = frozenset[str]().union(*(self.snmp[name].extends for name in fits))
+        return tuple(sorted(fits.keys() - inside, key=lambda name: (-fits[name], name)))
+
 
 def load_modules(files: Iterable[Path]) -> Modules:
     """
     Raises:
-        UnusableError: problems of all files at once, a module name declared twice among them.
+        UnusableError: problems of all files at once, a module or auth name declared twice among them.
     """
-    snmp: dict[str, SnmpModule] = {}
     ssh: dict[str, SshModule] = {}
+    auths: dict[str, FileAuth] = {}
+    documents: list[Document] = []
     declared: dict[str, Path] = {}
     problems: list[Problem] = []
     for file in files:
@@ -51,30 +79,41 @@ def load_modules(files: Iterable[Path]) -> Modules:
             if _is_ssh(document):
                 ssh.update(parse_ssh(document))
             else:
-                snmp.update(parse_snmp(document))
+                documents.append(document)
         except UnusableError as error:
             problems += error.problems
+    try:
+        snmp = join_modules(documents)
+        for document in documents:
+            problems += _adopt(auths, document)
+    except UnusableError as error:
+        problems += error.problems
     if problems:
         raise UnusableError(problems)
-    return Modules(snmp, ssh)
+    return Modules(snmp, ssh, auths)
+
+
+def _adopt(auths: dict[str, FileAuth], document: Document) -> Iterator[Problem]:
+    """Take a file's auths in; the same one may stand in several files."""
+    for name, auth in parse_auths(document).items():
+        known = auths.setdefault(name, FileAuth(auth, document))
+        if known.auth != auth:
+            text = f"auth '{name}' is declared differently in {known.document.file}"
+            yield document.problem(("auths", name), text)
 
 
 def _twice(document: Document, declared: dict[str, Path], file: Path) -> Iterable[Problem]:
     """Names that an earlier file, or Sentinel itself, has already given to a module."""
-    for name in _entries(document):
+    for name, path in module_paths(document).items():
         if name in BUILT_IN:
-            yield document.problem(("modules", name), f"module '{name}' is built in: choose another name")
+            yield document.problem(path, f"module '{name}' is built in: choose another name")
         elif name in declared:
-            text = f"module '{name}' is already declared in {declared[name]}"
-            yield document.problem(("modules", name), text)
+            yield document.problem(path, f"module '{name}' is already declared in {declared[name]}")
         declared.setdefault(name, file)
 
 
 def _is_ssh(document: Document) -> bool:
     """SSH modules are made of sections; everything else is in snmp_exporter's format."""
-    return any(isinstance(entry, Mapping) and "sections" in entry for entry in _entries(document).values())
-
-
-def _entries(document: Document) -> Mapping[str, object]:
     modules = document.data.get("modules") if isinstance(document.data, Mapping) else None
-    return modules if isinstance(modules, Mapping) else {}
+    entries = modules.values() if isinstance(modules, Mapping) else ()
+    return any(isinstance(entry, Mapping) and "sections" in entry for entry in entries)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry
 
+from sentinel.collect.collector import Collector
 from sentinel.collect.snmp.collector import SnmpCollector
 from sentinel.collect.snmp.driver import SnmpDriver
 from sentinel.collect.snmp.modules import SnmpModule, parse_modules
@@ -40,6 +41,18 @@ async def opened(
     )
     collector = driver.open(Target("device", host, port, auths=("a",)), module.name)
     assert isinstance(collector, SnmpCollector)
+    try:
+        yield collector
+    finally:
+        await collector.close()
+        await driver.close()
+
+
+@asynccontextmanager
+async def collecting(module: SnmpModule, port: int) -> AsyncIterator[Collector]:
+    """The same for modules whose collector is of another kind, such as those with filters."""
+    driver = SnmpDriver({module.name: module}, {}, clock=SystemClock(), registry=CollectorRegistry())
+    collector = driver.open(Target("device", "127.0.0.1", port), module.name)
     try:
         yield collector
     finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from sentinel.collect.snmp import ber, texts
-from sentinel.collect.snmp.modules import Index
+from sentinel.collect.snmp.format import Index
 from tests.unit.snmp.agent import Agent, Value, integer, serving, text
 from tests.unit.snmp.reading import module_of, opened, samples
 
@@ -147,6 +147,89 @@ async def test_numbers_are_scaled_and_shifted(parameters: str, value: float) -> 
 async def test_dates_become_unix_seconds(written: str, seconds: float | None) -> None:
     found = await read("type: DateAndTime", {"42.0": (ber.OCTET_STRING, bytes.fromhex(written))})
     assert found == ({} if seconds is None else {"m{}": seconds})
+
+
+@pytest.mark.parametrize(
+    ("written", "pattern", "seconds"),
+    [
+        ("2024-02-29 12:30:00", "%Y-%m-%d %H:%M:%S", 1709209800),
+        ("29.02.2024 20:30 +0800", "%d.%m.%Y %H:%M %z", 1709209800),
+        ("yesterday", "%Y-%m-%d %H:%M:%S", None),
+        ("2024-02-30 12:30:00", "%Y-%m-%d %H:%M:%S", None),
+    ],
+)
+async def test_written_dates_become_unix_seconds(written: str, pattern: str, seconds: float | None) -> None:
+    found = await read(f"type: ParseDateAndTime, datetime_pattern: '{pattern}'", {"42.0": text(written)})
+    assert found == ({} if seconds is None else {"m{}": seconds})
+
+
+@pytest.mark.parametrize(
+    ("stamp", "seconds"), [("e98af74880000000", 1709209800), ("e98af748", None), ("", None)]
+)
+async def test_ntp_timestamps_become_unix_seconds(stamp: str, seconds: float | None) -> None:
+    found = await read("type: NTPTimeStamp", {"42.0": (ber.OCTET_STRING, bytes.fromhex(stamp))})
+    assert found == ({} if seconds is None else {"m{}": seconds})
+
+
+EXTRACTS = (
+    "type: DisplayString, scale: 2, offset: 1, regex_extracts: {"
+    "Temp: [{regex: '([0-9.]+) C.*', value: '$1'}, {regex: '(-?[0-9]+) Celsius'}], "
+    "Fan: [{regex: '.* fan (?P<speed>[0-9]+)', value: '${speed}e1'}]}"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "series"),
+    [
+        ("21.5 C fan 30", {"mTemp{}": 44, "mFan{}": 601}),
+        ("-4 Celsius", {"mTemp{}": -7}),
+        ("at 21 C", {}),
+        ("1.2.3 C", {}),
+        ("", {}),
+    ],
+)
+async def test_numbers_are_taken_out_of_texts(said: str, series: dict[str, float]) -> None:
+    assert await read(EXTRACTS, {"42.0": text(said)}) == series
+
+
+@pytest.mark.parametrize(("written", "number"), [("1e3", 1000), ("+Inf", float("inf")), ("1_000", None)])
+def test_extracted_numbers_are_read_as_go_reads_them(written: str, number: float | None) -> None:
+    assert texts.number_in(written) == number
+
+
+@pytest.mark.parametrize(
+    ("hint", "content", "label"),
+    [
+        ("1x:", "001a2b3c4d5e", "00:1a:2b:3c:4d:5e"),
+        ("1d.1d.1d.1d", "c0a80101", "192.168.1.1"),
+        ("255a", "48656c6c6f", "Hello"),
+        ("2d-1d-1d,1d:1d:1d.1d,1a1d:1d", "07e8021d0c1e0005" + "2b0800", "2024-2-29,12:30:0.5,+8:0"),
+        ("*1x:/1x:", "02aabb03ccdd", "aa:bb/03:cc:dd"),
+        ("1o ", "0810", "10 20"),
+        ("nonsense", "0810", "0x0810"),
+        ("0a", "0810", "0x0810"),
+    ],
+)
+async def test_octets_are_written_as_their_display_hint_says(hint: str, content: str, label: str) -> None:
+    value = (ber.OCTET_STRING, bytes.fromhex(content))
+    assert await read(f"type: OctetString, display_hint: '{hint}'", {"42.0": value}) == {
+        f'm{{m="{label}"}}': 1
+    }
+
+
+async def test_a_looked_up_number_may_be_a_word() -> None:
+    lookups = (
+        f"[{{labels: [i], labelname: kind, oid: {ENTRY}.2, type: EnumAsInfo, enum_values: {{1: disk}}}}]"
+    )
+    metric = f"type: gauge, indexes: [{{labelname: i, type: gauge}}], lookups: {lookups}"
+    rows = {"42.1": integer(3), "2.1": integer(1), "42.2": integer(4), "2.2": integer(7)}
+    assert await read(metric, rows) == {'m{i="1", kind="disk"}': 3, 'm{i="2", kind="7"}': 4}
+
+
+async def test_an_enum_that_is_its_own_index_is_told_once() -> None:
+    enum = "type: EnumAsInfo, enum_values: {1: a}"
+    metric = f"{enum}, indexes: [{{labelname: m, {enum}}}]"
+    assert await read(metric, {"42.1": integer(1)}) == {}
 
 
 async def test_lookups_follow_each_other_and_drop_what_they_came_from() -> None:

@@ -109,6 +109,7 @@ class SnmpCollector:
             timeout=min(module.timeout, max(timeout * (1 - _MARGIN) / (module.retries + 1), 0.1)),
             retries=module.retries,
             window=self._device.window,
+            any_source=module.use_unconnected_udp_socket,
         )
         if self._script is None:
             return await self._first(conversation, deadline, timeout)

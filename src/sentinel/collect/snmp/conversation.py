@@ -64,6 +64,7 @@ class Conversation:
         timeout: seconds until a request is repeated.
         retries: how often it is.
         window: requests in flight at most.
+        any_source: answers may come from another address than the one asked.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Conversation:
         timeout: float,
         retries: int,
         window: int,
+        any_source: bool = False,
     ) -> None:
         self.has_heard = False
         """The device has answered something."""
@@ -84,6 +86,7 @@ class Conversation:
         self.report = ""
         """What a version 3 agent said instead of answering: a kind of report."""
         self._port, self._address, self._access, self._metrics = port, address, access, metrics
+        self._source = None if any_source else address
         self._timeout, self._tries = timeout, retries + 1
         self._window = self._full_window = window
         self._queue: deque[tuple[Ask, int]] = deque()
@@ -156,7 +159,7 @@ class Conversation:
             self._done.set_result(None)
 
     def _send(self, ask: Ask, tries: int) -> None:
-        request_id = self._port.expect(self._address, self)
+        request_id = self._port.expect(self._source, self)
         self._flights[request_id] = _Flight(ask, ask.template, self._loop.time(), tries + 1)
         self._transmit(request_id, ask.template)
 
@@ -189,7 +192,7 @@ class Conversation:
     def _ask_for_proof(self) -> None:
         template = self._access.proof()
         if template is not None and not self._proof:
-            self._proof = self._port.expect(self._address, self)
+            self._proof = self._port.expect(self._source, self)
             self._transmit(self._proof, template)
 
     def _judge(self, data: bytes) -> None:

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from sentinel.collect.collector import Collector
 from sentinel.collect.snmp.collector import DEFAULT_PORT, Shared, SnmpCollector
+from sentinel.collect.snmp.filters import FilteredCollector
 from sentinel.collect.snmp.layouts import Layouts
 from sentinel.collect.snmp.message import Access, Community
 from sentinel.collect.snmp.metrics import SnmpMetrics
@@ -57,11 +58,19 @@ class SnmpDriver:
         known = self._plans.get(module)
         if known is None or known[0] != wanted:
             known = self._plans[module] = (wanted, plan_of(wanted))
-        return SnmpCollector(target.host, target.port, self._access(target), known[1], self._shared)
+        access = self._access(target, wanted)
+        if not wanted.filters:
+            return SnmpCollector(target.host, target.port, access, known[1], self._shared)
+        return FilteredCollector(
+            wanted, lambda plan: SnmpCollector(target.host, target.port, access, plan, self._shared)
+        )
 
-    def _access(self, target: Target) -> Access:
+    def _access(self, target: Target, module: SnmpModule) -> Access:
         auths = (self._auths.get(name) for name in target.auths)
-        auth = next((auth for auth in auths if isinstance(auth, SnmpAuth)), IMPLICIT_AUTH)
+        implicit = module.auth or IMPLICIT_AUTH
+        auth = next((auth for auth in auths if isinstance(auth, SnmpAuth)), implicit)
+        if module.snmp_context:
+            auth = auth.model_copy(update={"context_name": module.snmp_context})
         if auth.version != 3:
             return Community(auth.version, auth.community.reveal().encode())
         engine = self._shared.device(target.host, target.port or DEFAULT_PORT).engine

@@ -1,153 +1,45 @@
-"""Module files in snmp_exporter's format (its snmp.yml, version 0.23 and later): what to read, and as what.
+"""Module files: today's snmp.yml (`auths:` and `modules:`), the older one (modules at the top), and ours.
 
-Source of the format: snmp_exporter, generator/FORMAT.md and config/config.go. What Sentinel cannot read yet is
-refused with its place; nothing is skipped silently.
+What Sentinel cannot use is refused with its place; nothing is skipped silently.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any
-
-from pydantic import AfterValidator, BeforeValidator, Field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from sentinel.collect.snmp import ber
+from sentinel.collect.snmp.auths import auth_of, parse_auths
+from sentinel.collect.snmp.format import (
+    AuthFile,
+    DynamicFilter,
+    Identify,
+    Lookup,
+    Metric,
+    ModuleFile,
+    StaticFilter,
+)
 from sentinel.config.auth import SnmpAuth
-from sentinel.config.document import Document, Path, Written, validated
-from sentinel.config.secret import Secret
-from sentinel.model.durations import parse_duration
+from sentinel.config.document import Document, Path, validated
 from sentinel.model.problem import Problem, UnusableError, did_you_mean
 
-NUMBER_TYPES = frozenset(("gauge", "counter", "Float", "Double"))
-ENUM_TYPES = frozenset(("EnumAsInfo", "EnumAsStateSet", "Bits"))
-COMBINED_TYPES = frozenset(("InetAddress", "InetAddressMissingSize", "LldpPortId"))
-"""Their real type stands in the column before, or in the first number of the index."""
-TEXT_TYPES = COMBINED_TYPES | {
-    "OctetString",
-    "DisplayString",
-    "PhysAddress48",
-    "InetAddressIPv4",
-    "InetAddressIPv6",
-}
-METRIC_TYPES = NUMBER_TYPES | ENUM_TYPES | TEXT_TYPES | {"DateAndTime"}
-LOOKUP_TYPES = TEXT_TYPES | {"gauge", "counter", "Integer", "Integer32", "Bits", "EnumAsInfo"}
-INDEX_TYPES = TEXT_TYPES | {"gauge", "counter", "Integer", "Integer32", "EnumAsInfo"}
+T = TypeVar("T")
 
-_METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _GENERATOR_KEYS = ("lookups", "overrides")
+_TOP_KEYS = ("modules", "auths", "version")
+_OWN_KEYS = frozenset({"walk", "get", "metrics", "auth", "extends"})
+"""Any of these makes an entry at the top a module of the older form."""
 
-
-def _refused(text: str) -> BeforeValidator:
-    def refuse(written: Any) -> Any:
-        raise ValueError(text)
-
-    return BeforeValidator(refuse)
-
-
-def _check_oid(text: str) -> str:
-    text = text.removeprefix(".")
-    try:
-        ber.encode_oid(text)
-    except ValueError:
-        raise ValueError(f"not an object identifier in numbers: '{text}'") from None
-    return text
-
-
-def _named(pattern: re.Pattern[str], what: str) -> AfterValidator:
-    def check(text: str) -> str:
-        if not pattern.fullmatch(text):
-            raise ValueError(f"not a {what}: '{text}'")
-        return text
-
-    return AfterValidator(check)
-
-
-def _one_of(known: frozenset[str]) -> AfterValidator:
-    def check(word: str) -> str:
-        if word not in known:
-            raise ValueError(f"type '{word}' is not supported{did_you_mean(word, known)}")
-        return word
-
-    return AfterValidator(check)
-
-
-def _is_off(written: Any) -> Any:
-    if str(written).lower() in ("true", "yes", "on"):
-        raise ValueError("not supported yet; leave it out or set it to false")
-    return False
-
-
-Oid = Annotated[str, AfterValidator(_check_oid)]
-MetricName = Annotated[str, _named(_METRIC_NAME, "metric name")]
-LabelName = Annotated[str, _named(_LABEL_NAME, "label name")]
-Seconds = Annotated[float, BeforeValidator(lambda written: parse_duration(str(written)))]
-Off = Annotated[bool, BeforeValidator(_is_off)]
-
-
-class Index(Written):
-    """One part of a row's index, and the label it becomes."""
-
-    labelname: LabelName
-    type: Annotated[str, _one_of(INDEX_TYPES)]
-    fixed_size: int = Field(default=0, ge=0, le=128)
-    implied: bool = False
-    enum_values: Mapping[int, str] = Field(default_factory=dict)
-
-
-class Lookup(Written):
-    """A label whose value stands in another column of the same row; without labels: a label to drop."""
-
-    labels: tuple[LabelName, ...] = ()
-    labelname: LabelName
-    oid: Oid | None = None
-    type: Annotated[str, _one_of(LOOKUP_TYPES)] | None = None
-
-
-class Metric(Written):
-    """A column or scalar, and the metric it becomes."""
-
-    name: MetricName
-    oid: Oid
-    type: Annotated[str, _one_of(METRIC_TYPES)]
-    help: str = ""
-    indexes: tuple[Index, ...] = ()
-    lookups: tuple[Lookup, ...] = ()
-    enum_values: Mapping[int, str] = Field(default_factory=dict)
-    scale: float = 0.0
-    """Factor for the value; 0 means none, as in snmp_exporter."""
-    offset: float = 0.0
-    """Added after scaling."""
-    regex_extracts: Annotated[None, _refused("regex_extracts are not supported yet")] = None
-    datetime_pattern: Annotated[None, _refused("datetime_pattern is not supported yet")] = None
-
-
-class _ModuleFile(Written):
-    walk: tuple[Oid, ...] = ()
-    get: tuple[Oid, ...] = ()
-    metrics: tuple[Metric, ...] = ()
-    max_repetitions: int = Field(default=25, ge=0, le=1000)
-    retries: int = Field(default=3, ge=0, le=10)
-    timeout: Seconds = Field(default=5.0, gt=0)
-    allow_nonincreasing_oids: Off = False
-    use_unconnected_udp_socket: Off = False
-    filters: Annotated[None, _refused("filters are not supported yet")] = None
-    version: Annotated[None, _refused("the version belongs into [auth.NAME] of the configuration")] = None
-    auth: Annotated[None, _refused("auth belongs into [auth.NAME] of the configuration")] = None
-
-
-class _AuthFile(Written):
-    version: int = Field(default=2, ge=1, le=3)
-    community: Secret = Secret("public")
-    security_level: str = "noAuthNoPriv"
-    username: str = ""
-    password: Secret | None = None
-    auth_protocol: str = ""
-    priv_protocol: str = ""
-    priv_password: Secret | None = None
-    context_name: str = ""
+_INHERITED = (
+    "max_repetitions",
+    "retries",
+    "timeout",
+    "allow_nonincreasing_oids",
+    "use_unconnected_udp_socket",
+    "snmp_context",
+)
+"""Settings taken from the modules that a module extends, unless it has them itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,95 +50,252 @@ class SnmpModule:
     walk: tuple[str, ...]
     get: tuple[str, ...]
     metrics: tuple[Metric, ...]
-    max_repetitions: int
+    max_repetitions: int = 25
     """Rows of a table asked for at once, at most."""
-    retries: int
-    timeout: float
+    retries: int = 3
+    timeout: float = 5.0
     """Seconds until a request is repeated."""
+    filters: tuple[DynamicFilter, ...] = ()
+    allow_nonincreasing_oids: bool = False
+    """The agent may give its rows in any order."""
+    use_unconnected_udp_socket: bool = False
+    """The agent may answer from another address than the one asked."""
+    snmp_context: str = ""
+    """Context (v3) in place of the auth's."""
+    auth: SnmpAuth | None = None
+    """From the older form of the file: used where a target names none."""
+    extends: frozenset[str] = frozenset()
+    """All modules it is made of, directly or not."""
+    identify: Identify | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A module as its file has it."""
+
+    document: Document
+    path: Path
+    file: ModuleFile
+    auth: SnmpAuth | None = None
+
+
+@dataclass(slots=True)
+class _Files:
+    """The modules of all files, and what is wrong with them."""
+
+    written: dict[str, _Written] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
 
 
 def parse_modules(document: Document) -> dict[str, SnmpModule]:
-    """The modules of a file, by name.
+    """The modules of one file, by name.
 
     Raises:
         UnusableError: every problem of the file, each at its place.
     """
-    problems = list(_frame_problems(document))
-    found: dict[str, SnmpModule] = {}
-    modules = document.data.get("modules") if isinstance(document.data, Mapping) else None
-    for name in modules if isinstance(modules, Mapping) else ():
-        path: Path = ("modules", name)
-        try:
-            problems += _generator_problems(document, path)
-            written = validated(_ModuleFile, document, at=path)
-            problems += _module_problems(document, path, written)
-            found[name] = SnmpModule(
-                name,
-                written.walk,
-                written.get,
-                written.metrics,
-                written.max_repetitions,
-                written.retries,
-                written.timeout,
-            )
-        except UnusableError as error:
-            problems += error.problems
-    if problems:
-        raise UnusableError(dict.fromkeys(problems))
-    return found
+    return join_modules([document])
 
 
-def parse_auths(document: Document) -> dict[str, SnmpAuth]:
-    """The communities under `auths:` of the same file, by name.
+def join_modules(documents: Sequence[Document]) -> dict[str, SnmpModule]:
+    """The modules of several files, which may extend each other's.
 
     Raises:
-        UnusableError: version 3, or not in the format.
+        UnusableError: every problem of every file, each at its place.
     """
-    auths = document.data.get("auths") if isinstance(document.data, Mapping) else None
-    found: dict[str, SnmpAuth] = {}
-    problems: list[Problem] = []
-    for name in auths if isinstance(auths, Mapping) else ():
-        path: Path = ("auths", name)
+    files = _Files()
+    for document in documents:
+        _read(document, files)
+    joined = _Joiner(files)
+    found = {name: joined.module(name) for name in files.written}
+    if files.problems:
+        raise UnusableError(dict.fromkeys(files.problems))
+    return {name: module for name, module in found.items() if module is not None}
+
+
+def module_paths(document: Document) -> dict[str, Path]:
+    """Names and places of the modules in a file of either form."""
+    data = document.data
+    if not isinstance(data, Mapping):
+        return {}
+    modules = data.get("modules")
+    if isinstance(modules, Mapping):
+        return {name: ("modules", name) for name in modules}
+    return {name: (name,) for name, entry in data.items() if _is_module(name, entry)}
+
+
+def _is_module(name: str, entry: object) -> bool:
+    return name not in _TOP_KEYS and isinstance(entry, Mapping) and not _OWN_KEYS.isdisjoint(entry)
+
+
+def _read(document: Document, files: _Files) -> None:
+    files.problems += _frame_problems(document)
+    for name, path in module_paths(document).items():
         try:
-            written = validated(_AuthFile, document, at=path)
+            files.problems += _generator_problems(document, path)
+            file = validated(ModuleFile, document, at=path)
+            files.written[name] = _Written(document, path, file, _own_auth(file, document, path))
         except UnusableError as error:
-            problems += error.problems
-            continue
-        if written.version == 3:
-            problems.append(document.problem((*path, "version"), "SNMP version 3 is not supported yet"))
-            continue
-        version: Any = written.version
-        found[name] = SnmpAuth(kind="snmp", version=version, community=written.community)
-    if problems:
-        raise UnusableError(problems)
+            files.problems += error.problems
+
+
+def _own_auth(file: ModuleFile, document: Document, path: Path) -> SnmpAuth | None:
+    """The auth of a module of the older form, which says version and community itself."""
+    if file.auth is None and "version" not in file.model_fields_set:
+        return None
+    written = file.auth or AuthFile()
+    if "version" in file.model_fields_set:
+        written = written.model_copy(update={"version": file.version})
+    return auth_of(written, document, (*path, "auth"))
+
+
+# From files to modules
+
+
+class _Joiner:
+    """Puts modules together from those they extend."""
+
+    def __init__(self, files: _Files) -> None:
+        self._files = files
+        self._done: dict[str, SnmpModule | None] = {}
+        self._under_way: list[str] = []
+
+    def module(self, name: str) -> SnmpModule | None:
+        """None: it cannot be put together, and the problem is noted."""
+        if name not in self._done:
+            self._under_way.append(name)
+            self._done[name] = self._joined(name, self._files.written[name])
+            self._under_way.pop()
+        return self._done[name]
+
+    def _joined(self, name: str, written: _Written) -> SnmpModule | None:
+        bases = [self._base(written, place) for place in range(len(written.file.extends))]
+        if any(base is None for base in bases):
+            return None
+        found = _made_of(name, written, [base for base in bases if base is not None])
+        problems = list(_module_problems(written, found))
+        self._files.problems += problems
+        return None if problems else found
+
+    def _base(self, written: _Written, place: int) -> SnmpModule | None:
+        """A module that is extended, or None with the problem noted."""
+        name, at = written.file.extends[place], (*written.path, "extends", place)
+        known = self._files.written
+        text = ""
+        if name in self._under_way:
+            circle = [*self._under_way[self._under_way.index(name) :], name]
+            text = f"modules extend each other in a circle: {' → '.join(circle)}"
+        elif name not in known:
+            text = f"there is no SNMP module '{name}' to extend{did_you_mean(name, known)}"
+        if text:
+            self._files.problems.append(written.document.problem(at, text, value=True))
+            return None
+        return self.module(name)
+
+
+def _made_of(name: str, written: _Written, bases: Sequence[SnmpModule]) -> SnmpModule:
+    """What a module says, on top of what it extends: of metrics with the same name the later ones stay."""
+    file = written.file
+    metrics: tuple[Metric, ...] = ()
+    for more in (*(base.metrics for base in bases), file.metrics):
+        names = {metric.name for metric in more}
+        metrics = (*(metric for metric in metrics if metric.name not in names), *more)
+    found = SnmpModule(
+        name,
+        walk=_joined(*(base.walk for base in bases), file.walk),
+        get=_joined(*(base.get for base in bases), file.get),
+        metrics=metrics,
+        filters=_joined(*(base.filters for base in bases), file.filters.dynamic),
+        auth=written.auth or next((base.auth for base in bases if base.auth is not None), None),
+        extends=frozenset(file.extends).union(*(base.extends for base in bases)),
+        identify=file.identify,
+        **{key: getattr(file, key) for key in _INHERITED},
+    )
+    for base in bases:
+        kept = {key: getattr(base, key) for key in _INHERITED if key not in file.model_fields_set}
+        found = replace(found, **kept)
+    for one in file.filters.static:
+        found = _only_rows(found, one)
     return found
 
 
-def _frame_problems(document: Document) -> list[Problem]:
+def _joined(*parts: tuple[T, ...]) -> tuple[T, ...]:
+    """All of them, each once, in order."""
+    return tuple(dict.fromkeys(item for part in parts for item in part))
+
+
+def _only_rows(module: SnmpModule, only: StaticFilter) -> SnmpModule:
+    columns = targeted(module, only.targets)
+    rest = without(module, only.targets)
+    rows = tuple(f"{column}.{index}" for column in columns for index in only.indices)
+    return replace(rest, walk=_joined(rest.walk, rows))
+
+
+def targeted(module: SnmpModule, targets: Iterable[str]) -> tuple[str, ...]:
+    """The columns that a filter's targets name: each target, or what the module reads below it."""
+    columns = list(_columns(module))
+    return _joined(*(tuple(c for c in columns if below(c, target)) or (target,) for target in targets))
+
+
+def without(module: SnmpModule, targets: Sequence[str]) -> SnmpModule:
+    """The module without reading what lies below the targets, whatever walk or get covers it."""
+    columns = list(_columns(module))
+    walk: list[str] = []
+    for root in module.walk:
+        if any(below(root, target) for target in targets):
+            continue
+        if any(below(target, root) for target in targets):
+            inside = (column for column in columns if below(column, root))
+            walk += [c for c in inside if not any(below(c, target) for target in targets)]
+        else:
+            walk.append(root)
+    get = tuple(oid for oid in module.get if not any(below(oid, target) for target in targets))
+    return replace(module, walk=tuple(dict.fromkeys(walk)), get=get)
+
+
+def below(oid: str, root: str) -> bool:
+    """Whether the OID is the root or lies below it."""
+    return f"{oid}.".startswith(f"{root}.")
+
+
+def _columns(module: SnmpModule) -> Iterator[str]:
+    for metric in module.metrics:
+        yield metric.oid
+        for lookup in metric.lookups:
+            if lookup.oid is not None:
+                yield lookup.oid
+
+
+# Problems
+
+
+def _frame_problems(document: Document) -> Iterator[Problem]:
     """What is wrong around the modules."""
     data = document.data
-    if not isinstance(data, Mapping):
-        return [document.problem((), "not a module file: 'modules:' is missing")]
-    problems = []
-    for key in data:
-        if key in ("modules", "auths"):
-            continue
-        if isinstance(data[key], Mapping) and {"walk", "get", "metrics"} & set(data[key]):
-            text = f"module '{key}' stands at the top, the older form of the file: put it under 'modules:'"
+    if not isinstance(data, Mapping) or not data:
+        yield document.problem((), "not a module file: 'modules:' is missing")
+        return
+    is_new = "modules" in data
+    others = [key for key in data if key not in _TOP_KEYS and (is_new or not _is_module(key, data[key]))]
+    for key in others:
+        if _is_module(key, data[key]):
+            text = f"module '{key}' stands at the top beside 'modules:': put it below that"
         else:
-            text = f"unknown key '{key}'{did_you_mean(key, ('modules', 'auths'))}"
-        problems.append(document.problem((key,), text))
-    if not problems and not isinstance(data.get("modules"), Mapping) and "auths" not in data:
-        problems.append(document.problem(("modules",), "'modules:' must map names to modules"))
+            text = f"unknown key '{key}'{did_you_mean(key, _TOP_KEYS)}"
+        yield document.problem((key,), text)
+    if is_new and not isinstance(data["modules"], Mapping):
+        yield document.problem(("modules",), "'modules:' must map names to modules")
+    if "version" in data and not str(data["version"]).isdecimal():
+        yield document.problem(("version",), "version: not a number", value=True)
     try:
         parse_auths(document)
     except UnusableError as error:
-        problems += error.problems
-    return problems
+        yield from error.problems
 
 
 def _generator_problems(document: Document, path: Path) -> list[Problem]:
-    data = document.data["modules"][path[-1]]
+    data = document.data
+    for step in path:
+        data = data[step]
     if not isinstance(data, Mapping):
         return []
     return [
@@ -256,33 +305,33 @@ def _generator_problems(document: Document, path: Path) -> list[Problem]:
     ]
 
 
-def _module_problems(document: Document, path: Path, module: _ModuleFile) -> list[Problem]:
+def _module_problems(written: _Written, module: SnmpModule) -> Iterator[Problem]:
     """What no single field shows."""
-    problems = []
-    read = [ber.encode_oid(oid) for oid in (*module.walk, *module.get)]
-    for number, metric in enumerate(module.metrics):
+    document, path = written.document, written.path
+    filtered = [target for one in module.filters for target in one.targets]
+    read = [ber.encode_oid(oid) for oid in (*module.walk, *module.get, *filtered)]
+    for number, metric in enumerate(written.file.metrics):
         at: Path = (*path, "metrics", number)
         oid = ber.encode_oid(metric.oid)
         if not any(oid.startswith(one) or one.startswith(oid) for one in read):
             text = f"metric '{metric.name}': no walk or get of the module reads {metric.oid}"
-            problems.append(document.problem((*at, "oid"), text, value=True))
-        if metric.type in ENUM_TYPES and not metric.enum_values:
-            problems.append(document.problem((*at, "type"), f"{metric.type} needs enum_values", value=True))
+            yield document.problem((*at, "oid"), text, value=True)
+        if metric.type == "Bits" and not metric.enum_values:
+            yield document.problem((*at, "type"), "Bits need enum_values", value=True)
+        if metric.type == "ParseDateAndTime" and not metric.datetime_pattern:
+            yield document.problem((*at, "type"), "ParseDateAndTime needs datetime_pattern", value=True)
         known = {index.labelname for index in metric.indexes}
         for place, lookup in enumerate(metric.lookups):
-            problems += _lookup_problems(document, (*at, "lookups", place), lookup, known)
+            yield from _lookup_problems(document, (*at, "lookups", place), lookup, known)
             known.add(lookup.labelname)
-    return problems
 
 
-def _lookup_problems(document: Document, at: Path, lookup: Lookup, known: set[str]) -> list[Problem]:
-    problems = [
-        document.problem((*at, "labels", number), f"'{label}' is no index or earlier lookup of this metric")
-        for number, label in enumerate(lookup.labels)
-        if label not in known
-    ]
+def _lookup_problems(document: Document, at: Path, lookup: Lookup, known: set[str]) -> Iterator[Problem]:
+    for number, label in enumerate(lookup.labels):
+        if label not in known:
+            text = f"'{label}' is no index or earlier lookup of this metric"
+            yield document.problem((*at, "labels", number), text)
     if lookup.labels and lookup.oid is None:
-        problems.append(document.problem(at, "'oid' is missing"))
+        yield document.problem(at, "'oid' is missing")
     if lookup.labels and lookup.type is None:
-        problems.append(document.problem(at, "'type' is missing"))
-    return problems
+        yield document.problem(at, "'type' is missing")

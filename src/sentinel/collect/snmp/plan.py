@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sentinel.collect.snmp import ber, texts
-from sentinel.collect.snmp.modules import COMBINED_TYPES, NUMBER_TYPES, Metric, SnmpModule
+from sentinel.collect.snmp.format import COMBINED_TYPES, DATE_TYPES, NUMBER_TYPES, Metric
+from sentinel.collect.snmp.modules import SnmpModule
 
 WRAP = 1 << 53
 """Counter64 wraps here, as snmp_exporter does it, so that rates stay exact in float64."""
@@ -27,8 +28,8 @@ class Column:
 
     def number(self, tag: int, content: bytes) -> float | None:
         """The sample in a value of a number column; None: a value of a type that gives none."""
-        if self.is_date:
-            return texts.date_and_time(content) if tag == ber.OCTET_STRING else None
+        if self.is_date and self.metric is not None:
+            return texts.seconds_of(self.metric, tag, content)
         value = ber.number(tag, content)
         if tag == ber.COUNTER64 and value is not None:
             return float(int(value) % WRAP)
@@ -67,7 +68,7 @@ def plan_of(module: SnmpModule) -> Plan:
     roles: dict[bytes, Column] = {}
     for metric in module.metrics:
         oid = ber.encode_oid(metric.oid)
-        is_date = metric.type == "DateAndTime"
+        is_date = metric.type in DATE_TYPES
         roles[oid] = Column(oid, metric.type in NUMBER_TYPES or is_date, is_date, metric)
     for oid in [oid for oid in roles if any(oid != other and oid.startswith(other) for other in roles)]:
         del roles[oid]  # the metric above it takes everything below, as in snmp_exporter
@@ -84,7 +85,9 @@ def plan_of(module: SnmpModule) -> Plan:
             is_single = column.metric is not None and not column.metric.indexes and root == column.oid
             part = Part(number, root, b"" if is_single else _table(column.oid))
             (singles if is_single else parts).append(part)
-    gets = tuple(_gets(columns, [ber.encode_oid(oid) for oid in module.get]))
+    # What is walked within a column may be a single instance, which no GETNEXT from there on would give.
+    leaves = [part.root for part in (*singles, *parts) if part.root != columns[part.column].oid]
+    gets = tuple(_gets(columns, [*(ber.encode_oid(oid) for oid in module.get), *leaves]))
     return Plan(module, columns, tuple(parts), tuple(singles), gets)
 
 

@@ -35,7 +35,7 @@ class Port:
     def __init__(self, family: socket.AddressFamily, metrics: SnmpMetrics) -> None:
         self._metrics = metrics
         self._ids = request_ids()
-        self._waiting: dict[int, tuple[SockAddress, Waiter]] = {}
+        self._waiting: dict[int, tuple[SockAddress | None, Waiter]] = {}
         self._loop = asyncio.get_running_loop()
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
@@ -49,8 +49,8 @@ class Port:
         """Requests under way."""
         return len(self._waiting)
 
-    def expect(self, address: SockAddress, waiter: Waiter) -> int:
-        """A fresh request-id whose answer from this address goes to the waiter."""
+    def expect(self, address: SockAddress | None, waiter: Waiter) -> int:
+        """A fresh request-id whose answer from this address (None: from anywhere) goes to the waiter."""
         request_id = wrapped(next(self._ids))
         while request_id in self._waiting:
             request_id = wrapped(next(self._ids))
@@ -93,7 +93,7 @@ class Port:
         expected = self._waiting.get(request_id)
         if expected is None:
             self._metrics.late.inc()
-        elif expected[0] != source:
+        elif expected[0] is not None and expected[0] != source:
             self._metrics.foreign.inc()
         else:
             del self._waiting[request_id]

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import calendar
 import math
+import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 import numpy as np
 
-from sentinel.collect.snmp import ber
-from sentinel.collect.snmp.modules import COMBINED_TYPES, Index
+from sentinel.collect.snmp import ber, hints
+from sentinel.collect.snmp.format import COMBINED_TYPES, SUFFIX, Index, Metric
 
 MAX_TEXT = 1024
 """Characters of one label value."""
@@ -29,6 +31,15 @@ _BY_FIRST_NUMBER: Mapping[str, Mapping[int, str]] = {
     },
 }
 
+_FIXED_SIZES = {"PhysAddress48": 6, "InetAddressIPv4": 4, "InetAddressIPv6": 16}
+
+NTP_EPOCH = 2_208_988_800
+"""Seconds from 1900 to 1970 (RFC 5905 §6)."""
+
+_GO_FLOAT = re.compile(
+    r"[+-]?(?:inf(?:inity)?|nan|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)", re.IGNORECASE | re.ASCII
+)
+
 Numbers = tuple[int, ...]
 
 
@@ -37,8 +48,8 @@ def combined_type(kind: str, number: int | None) -> str:
     return _BY_FIRST_NUMBER[kind].get(-1 if number is None else number, "OctetString")
 
 
-def value_text(tag: int, content: bytes, kind: str) -> str:
-    """The text of a value of this type."""
+def value_text(tag: int, content: bytes, kind: str, hint: str = "") -> str:
+    """The text of a value of this type; a display hint says how an OctetString is written."""
     number = ber.number(tag, content)
     if number is not None:
         return _number_text(number, is_single=tag == ber.OPAQUE and len(content) == 7)
@@ -53,7 +64,9 @@ def value_text(tag: int, content: bytes, kind: str) -> str:
         return ""
     if kind == "DisplayString":
         return display_text(content)
-    if kind in ("PhysAddress48", "InetAddressIPv4", "InetAddressIPv6"):
+    if hint and kind not in _FIXED_SIZES and (hinted := hints.hinted_text(hint, content)) is not None:
+        return hinted[:MAX_TEXT]
+    if kind in _FIXED_SIZES:
         return _fixed(list(content), kind)
     return octets_text(content)
 
@@ -81,7 +94,7 @@ def _number_text(number: float, *, is_single: bool) -> str:
 
 def _fixed(numbers: Sequence[int], kind: str) -> str:
     """Types of a fixed size; missing numbers are zeros, as some routers leave them out."""
-    size = {"PhysAddress48": 6, "InetAddressIPv4": 4, "InetAddressIPv6": 16}[kind]
+    size = _FIXED_SIZES[kind]
     numbers = (*numbers[:size], *[0] * (size - len(numbers)))
     if kind == "InetAddressIPv4":
         return ".".join(map(str, numbers))
@@ -108,9 +121,10 @@ def _index_text(
         return _combined_index(numbers, kind, enum)
     if kind in ("OctetString", "DisplayString"):
         return _string_index(numbers, kind, fixed, implied)
-    if kind in ("PhysAddress48", "InetAddressIPv4", "InetAddressIPv6"):
-        size = {"PhysAddress48": 6, "InetAddressIPv4": 4, "InetAddressIPv6": 16}[kind]
-        used, rest = _split(numbers, size)
+    if kind == SUFFIX:
+        return ".".join(map(str, numbers)), numbers, ()
+    if kind in _FIXED_SIZES:
+        used, rest = _split(numbers, _FIXED_SIZES[kind])
         return _fixed(used, kind), used, rest
     used, rest = _split(numbers, 1)
     return enum.get(used[0], str(used[0])) if kind == "EnumAsInfo" else str(used[0]), used, rest
@@ -137,6 +151,36 @@ def _string_index(numbers: Numbers, kind: str, fixed: int, implied: bool) -> tup
     octets = bytes(number & 0xFF for number in content)
     text = display_text(octets) if kind == "DisplayString" else octets_text(octets)
     return text, used + content, rest
+
+
+def seconds_of(metric: Metric, tag: int, content: bytes) -> float | None:
+    """Unix seconds in a value of one of the date types; None: it holds no date."""
+    found: float | None = None
+    if metric.type == "ParseDateAndTime":
+        found = parsed_date(value_text(tag, content, "DisplayString"), metric.datetime_pattern)
+    elif tag == ber.OCTET_STRING:
+        found = ntp_seconds(content) if metric.type == "NTPTimeStamp" else date_and_time(content)
+    return found
+
+
+def parsed_date(text: str, pattern: str) -> float | None:
+    """Unix seconds of a written date, in UTC unless it names its zone; None where it does not fit the pattern."""
+    try:
+        written = datetime.strptime(text, pattern)  # noqa: DTZ007 (the next line says what it means)
+    except (ValueError, re.error):
+        return None
+    moment = written if written.tzinfo is not None else written.replace(tzinfo=UTC)
+    return float(math.floor(moment.timestamp()))
+
+
+def ntp_seconds(content: bytes) -> float | None:
+    """Unix seconds of an NTP timestamp, without its fraction."""
+    return float(int.from_bytes(content[:4], "big") - NTP_EPOCH) if len(content) >= 8 else None
+
+
+def number_in(text: str) -> float | None:
+    """The number that a text is, as Go's ParseFloat reads it."""
+    return float(text) if len(text) <= MAX_TEXT and _GO_FLOAT.fullmatch(text) else None
 
 
 def date_and_time(content: bytes) -> float | None:

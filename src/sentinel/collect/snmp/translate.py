@@ -6,8 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sentinel.collect.snmp import ber, texts
-from sentinel.collect.snmp.modules import COMBINED_TYPES, NUMBER_TYPES, Lookup, Metric
-from sentinel.collect.snmp.plan import Plan, type_oid
+from sentinel.collect.snmp.format import (
+    COMBINED_TYPES,
+    DATE_TYPES,
+    ENUM_TYPES,
+    NUMBER_TYPES,
+    TEXT_TYPES,
+    Lookup,
+    Metric,
+)
+from sentinel.collect.snmp.plan import WRAP, Plan, type_oid
 from sentinel.collect.snmp.walk import ABSENT, Cell, Tables
 from sentinel.model.batch import Family, MetricType
 from sentinel.model.labels import METRIC_NAME, Labels
@@ -35,24 +43,40 @@ def families_of(plan: Plan) -> dict[str, Family]:
     found = {}
     for metric in plan.module.metrics:
         kind: MetricType = "counter" if metric.type == "counter" else "gauge"
-        if metric.type in ("EnumAsInfo", "EnumAsStateSet", "Bits"):
+        if metric.type in ENUM_TYPES:
             found[sample_name(metric)] = Family("gauge", f"{metric.help} ({metric.type})")
+        elif _is_extracted(metric):
+            for name in metric.regex_extracts:
+                found[metric.name + name] = Family("gauge", f"{metric.help} (regex extracted)")
         else:
             found[metric.name] = Family(kind, metric.help)
     return found
+
+
+def sample_names(metric: Metric) -> list[str]:
+    """Names of the metrics that come out of this one."""
+    if _is_extracted(metric):
+        return [metric.name + name for name in metric.regex_extracts]
+    return [sample_name(metric)]
 
 
 def sample_name(metric: Metric) -> str:
     return f"{metric.name}_info" if metric.type == "EnumAsInfo" else metric.name
 
 
+def _is_extracted(metric: Metric) -> bool:
+    """Numbers come out of its text; the text itself is no series then."""
+    return bool(metric.regex_extracts) and metric.type in TEXT_TYPES
+
+
 def unread_metrics(plan: Plan, columns: Mapping[int, str]) -> frozenset[str]:
     """Names of the metrics that need one of these columns."""
     oids = {plan.columns[column].oid for column in columns}
     return frozenset(
-        sample_name(column.metric)
+        name
         for column in plan.columns
         if column.metric and (column.oid in oids or not oids.isdisjoint(plan.needs(column.metric)))
+        for name in sample_names(column.metric)
     )
 
 
@@ -62,7 +86,7 @@ class Translator:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._numbers = {column.oid: number for number, column in enumerate(plan.columns)}
-        self._looked_up: dict[tuple[str, str, texts.Numbers], tuple[str, texts.Numbers | None]] = {}
+        self._looked_up: dict[tuple[str, str, str, texts.Numbers], tuple[str, texts.Numbers | None]] = {}
 
     def translate(self, tables: Tables, without: Mapping[int, str] | None = None) -> Translation:
         """
@@ -87,7 +111,7 @@ class Translator:
                     result.series.append(labels)
                     result.keys.append((number, suffix))
                     result.constants.append(value)
-                    scales = metric.type in NUMBER_TYPES
+                    scales = value is None
                     result.scales.append(metric.scale if scales and metric.scale else 1.0)
                     result.offsets.append(metric.offset if scales else 0.0)
         self._looked_up.clear()
@@ -100,7 +124,7 @@ class Translator:
         labels = self._labels(metric, suffix, tables)
         labels[METRIC_NAME] = sample_name(metric)
         tag, content = cell
-        if metric.type in NUMBER_TYPES or metric.type == "DateAndTime":
+        if metric.type in NUMBER_TYPES or metric.type in DATE_TYPES:
             if isinstance(content, float):
                 yield Labels(labels), None
             elif (value := self._number(metric, cell)) is not None:
@@ -113,24 +137,29 @@ class Translator:
                 yield from _bits(metric, labels, content)
         elif metric.type in ("EnumAsInfo", "EnumAsStateSet"):
             number = ber.number(tag, content)
-            if number is not None:
+            if number is not None and not (metric.type == "EnumAsInfo" and metric.name in labels):
                 yield from _enum(metric, labels, int(number))
         else:
             kind = metric.type
             if kind in COMBINED_TYPES:
                 kind = texts.combined_type(kind, self._type_number(metric.oid, suffix, tables))
-            labels.setdefault(metric.name, texts.value_text(tag, content, kind))
-            yield Labels(labels), 1.0
+            text = texts.value_text(tag, content, kind, metric.display_hint)
+            if metric.regex_extracts:
+                yield from _extracts(metric, labels, text)
+            else:
+                labels.setdefault(metric.name, text)
+                yield Labels(labels), _scaled(metric, 1.0)
 
     def _number(self, metric: Metric, cell: Cell) -> float | None:
         """The sample of a number that also decides on labels, and is therefore kept as its bytes."""
         tag, content = cell
         if not isinstance(content, bytes):
             return content
-        number = texts.date_and_time(content) if metric.type == "DateAndTime" else ber.number(tag, content)
+        is_date = metric.type in DATE_TYPES
+        number = texts.seconds_of(metric, tag, content) if is_date else ber.number(tag, content)
         if number is None:
             return None
-        return float(number) * (metric.scale or 1.0) + metric.offset
+        return _scaled(metric, float(int(number) % WRAP) if tag == ber.COUNTER64 else float(number))
 
     def _labels(self, metric: Metric, suffix: bytes, tables: Tables) -> dict[str, str]:
         labels: dict[str, str] = {}
@@ -149,16 +178,19 @@ class Translator:
         self, lookup: Lookup, labels: dict[str, str], used: dict[str, texts.Numbers], tables: Tables
     ) -> None:
         numbers = tuple(number for label in lookup.labels for number in used.get(label, ()))
-        asked = (lookup.oid or "", lookup.type or "", numbers)
+        asked = (lookup.oid or "", lookup.type or "", lookup.display_hint, numbers)
         found = self._looked_up.get(asked)
         if found is None:
             found = self._looked_up[asked] = self._found(*asked, tables)
-        labels[lookup.labelname], number = found
+        text, number = found
+        if lookup.type == "EnumAsInfo" and number is not None:
+            text = lookup.enum_values.get(number[0], text)
+        labels[lookup.labelname] = text
         if number is not None:
             used[lookup.labelname] = number
 
     def _found(
-        self, oid: str, kind: str, numbers: texts.Numbers, tables: Tables
+        self, oid: str, kind: str, hint: str, numbers: texts.Numbers, tables: Tables
     ) -> tuple[str, texts.Numbers | None]:
         """A looked-up label, and the index numbers with which a later lookup may go on from it."""
         suffix = ber.encode_numbers(numbers)
@@ -168,7 +200,7 @@ class Translator:
         if kind in COMBINED_TYPES:
             kind = texts.combined_type(kind, self._type_number(oid, suffix, tables))
         number = ber.number(*cell)
-        return texts.value_text(*cell, kind), (number & 0xFFFFFFFF,) if isinstance(number, int) else None
+        return texts.value_text(*cell, kind, hint), (number & 0xFFFFFFFF if isinstance(number, int) else 0,)
 
     def _type_number(self, oid: str, suffix: bytes, tables: Tables) -> int | None:
         """The number in the column before, which says of what type a combined value is."""
@@ -182,6 +214,21 @@ class Translator:
         if cell is None or cell[0] == ABSENT or not isinstance(cell[1], bytes):
             return None
         return cell[0], cell[1]
+
+
+def _scaled(metric: Metric, number: float) -> float:
+    return number * (metric.scale or 1.0) + metric.offset
+
+
+def _extracts(metric: Metric, labels: dict[str, str], text: str) -> Iterator[tuple[Labels, float]]:
+    """Numbers in a text: of each name the first expression that matches and gives a number."""
+    for name, extracts in metric.regex_extracts.items():
+        for extract in extracts:
+            written = extract.regex.expanded(text, extract.value)
+            number = texts.number_in(written) if written is not None else None
+            if number is not None:
+                yield Labels(labels | {METRIC_NAME: metric.name + name}), _scaled(metric, number)
+                break
 
 
 def _enum(metric: Metric, labels: dict[str, str], number: int) -> Iterator[tuple[Labels, float]]:

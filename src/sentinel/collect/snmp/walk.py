@@ -213,7 +213,7 @@ class _Bulk:
         if tag in ber.EXCEPTIONS or not oid.startswith(root):
             return False
         numbers = ber.oid_numbers(oid[len(root) :])
-        if cursor.rows and numbers <= cursor.numbers:
+        if cursor.rows and not self._goes_on(cursor, oid, numbers):
             self._walk.give_up(column, "not_increasing")
             return False
         if cursor.rows >= MAX_ROWS:
@@ -222,6 +222,13 @@ class _Bulk:
         cursor.last, cursor.numbers, cursor.rows = oid, numbers, cursor.rows + 1
         self._walk.note(column, oid, tag, data[start:end])
         return True
+
+    def _goes_on(self, cursor: Cursor, oid: bytes, numbers: tuple[int, ...]) -> bool:
+        """Whether the OID is a new one; a module may allow that they come in any order."""
+        if not self._walk.plan.module.allow_nonincreasing_oids:
+            return numbers > cursor.numbers
+        column = cursor.part.column
+        return oid[len(self._walk.plan.columns[column].oid) :] not in self._walk.tables[column]
 
     def _refused(self, reply: ber.Reply) -> Sequence[Ask]:
         cursors, at = self._cursors, reply.error_index - 1
