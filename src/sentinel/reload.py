@@ -20,7 +20,7 @@ from sentinel.config.document import Document
 from sentinel.config.notify import routing_problems
 from sentinel.config.settings import Settings, load_document
 from sentinel.inventory.targets import Declaration, build_targets, read_targets
-from sentinel.model.problem import Problem, UnusableError
+from sentinel.model.problem import Problem, UnusableError, did_you_mean
 from sentinel.model.target import Target
 from sentinel.rules.files import load_rules
 from sentinel.rules.rule import RuleGroup
@@ -44,6 +44,7 @@ _FIXED = (
     ("collect", "concurrency"),
     ("collect", "ssh_connects"),
     ("rules", "external_labels"),
+    ("traps", "listen"),
     ("care", "backup_at"),
     ("care", "restart_grace"),
 )
@@ -94,6 +95,7 @@ def build(path: Path, expressions: Expressions) -> Configuration:
     except UnusableError as error:
         problems += error.problems
     else:
+        problems += _trap_auths(settings, document)
         # Targets name modules: judging them without the modules would blame the wrong file.
         try:
             targets = _targets(settings, document, modules, base)
@@ -152,6 +154,18 @@ def _auth_clashes(settings: Settings, modules: Modules) -> Iterator[Problem]:
             yield one.problem(
                 name, f"auth '{name}' is declared differently by [auth.{name}]; rename one of them"
             )
+
+
+def _trap_auths(settings: Settings, document: Document) -> Iterator[Problem]:
+    """Names in [traps] auth that are not there, and networks that nobody could send from."""
+    known = [name for name, auth in settings.auth.items() if auth.kind == "snmp"]
+    for index, name in enumerate(settings.traps.auth):
+        if name not in known:
+            text = f"unknown SNMP auth '{name}'{did_you_mean(name, known)}"
+            yield document.problem(("traps", "auth", index), text, value=True)
+    if settings.traps.allow and not settings.traps.auth:
+        text = "allow: senders that are no targets need 'auth' beside it: a community or user to accept"
+        yield document.problem(("traps", "allow"), text)
 
 
 def _host_keys(written: Iterable[Declaration]) -> Iterator[Problem]:
