@@ -83,14 +83,17 @@ class Snmpd:
     Args:
         serve: subtrees that are answered from `set` alone instead of by the agent.
         config: further lines of snmpd.conf.
+        remembers: keep the version 3 name from one start to the next, and count the starts.
     """
 
-    def __init__(self, *, serve: tuple[str, ...] = INTERFACES, config: str = "") -> None:
+    def __init__(
+        self, *, serve: tuple[str, ...] = INTERFACES, config: str = "", remembers: bool = False
+    ) -> None:
         self.port = free_port(socket.SOCK_DGRAM)
         self._folder = Path(tempfile.mkdtemp(prefix="sentinel-snmpd-"))
         self._table = self._folder / "table"
         self._rows: dict[tuple[int, ...], tuple[str, str]] = {}
-        self._serve, self._more = serve, config
+        self._serve, self._more, self._remembers = serve, config, remembers
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -128,6 +131,10 @@ class Snmpd:
         """Start (again) on the same port; returns when it answers."""
         if self._process is not None:
             return
+        files = [
+            self._folder / "snmpd.conf",
+            *([self._folder / "state/snmpd.conf"] if self._remembers else []),
+        ]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -140,7 +147,7 @@ class Snmpd:
                         "-Lo",
                         "-C",
                         "-c",
-                        str(self._folder / "snmpd.conf"),
+                        ",".join(map(str, files)),
                         f"udp:{self.address}",
                     ),
                 ],

@@ -29,7 +29,7 @@ MEANINGS = {
     "unknown_user": "does not know the user: check username",
     "unknown_engine": "does not keep to the name it gives itself: is something else at this address?",
     "wrong_digest": "holds that requests are signed wrongly: check password and auth_protocol",
-    "decryption_error": "cannot decrypt requests: check priv_password and priv_protocol",
+    "decryption_error": "cannot decrypt requests: check priv_password, priv_protocol and security_level",
     "unknown_context": "does not have this context: check context_name",
     "unavailable_context": "has the context, but cannot answer in it now: check context_name",
 }
