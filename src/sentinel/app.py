@@ -134,6 +134,8 @@ async def _run(path: Path) -> None:
             loops=loops,
             db=db,
             reload=reloader.reload,
+            drivers=drivers,
+            running=lambda: reloader.running,
         )
         app = create_app(faces, registry)
         _obey_signals(stop, reloader, systemd)

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from sentinel.collect.drivers import OWN
+from sentinel.collect.drivers import OWN, Drivers
 from sentinel.collect.poll import PollLoops
+from sentinel.collect.snmp.on_demand import Scrape
+from sentinel.config.auth import SnmpAuth
 from sentinel.config.settings import Settings
 from sentinel.db.database import Database
 from sentinel.db.tokens import verify_token
 from sentinel.incidents.incidents import Incidents
 from sentinel.incidents.ledger import Ledger
+from sentinel.model.target import Target
 from sentinel.promql.engine import Engine
 from sentinel.promql.selector import parse_selector
+from sentinel.reload import Configuration
 from sentinel.rules.engine import RuleEngine
 from sentinel.runtime.clock import Clock
 from sentinel.series.exposition import render
 from sentinel.series.head import Head
 from sentinel.series.matcher import Matcher, MatchOperator
-from sentinel.web.seams import Faces, Reload, Scope, Site, Vitals
+from sentinel.web.seams import Faces, OnDemandRules, Reload, Scope, Site, Vitals
 
 WRITERS = ("operator", "admin")
 
@@ -41,6 +45,8 @@ def build_faces(
     loops: PollLoops,
     db: Database,
     reload: Reload,
+    drivers: Drivers,
+    running: Callable[[], Configuration],
 ) -> Faces:
     """Everything the web needs, out of the daemon's parts."""
     site = Site(
@@ -61,7 +67,28 @@ def build_faces(
         reload=reload,
         site=site,
         clock=clock,
+        on_demand=_OnDemand(drivers, running),
     )
+
+
+class _OnDemand:
+    """Polls on demand within what the configuration in force allows."""
+
+    def __init__(self, drivers: Drivers, running: Callable[[], Configuration]) -> None:
+        self._drivers = drivers
+        self._running = running
+
+    def rules(self) -> OnDemandRules:
+        running = self._running()
+        return OnDemandRules(
+            targets=running.targets,
+            networks=running.settings.web.snmp_targets,
+            modules=running.modules.snmp.keys(),
+            auths={name for name, auth in running.settings.auth.items() if isinstance(auth, SnmpAuth)},
+        )
+
+    async def scrape(self, target: Target, module: str, /, *, context: str, timeout: float) -> Scrape:
+        return await self._drivers.scrape(target, module, context=context, timeout=timeout)
 
 
 class _Exposition:

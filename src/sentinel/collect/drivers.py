@@ -15,6 +15,7 @@ from sentinel.collect.modules import Modules
 from sentinel.collect.poll import Watch
 from sentinel.collect.snmp.driver import SnmpDriver
 from sentinel.collect.snmp.modules import SnmpModule
+from sentinel.collect.snmp.on_demand import Scrape
 from sentinel.collect.ssh.driver import SshDriver
 from sentinel.collect.ssh.modules import SshModule
 from sentinel.config.auth import Auth
@@ -37,10 +38,11 @@ class Drivers:
         self._snmp_modules: dict[str, SnmpModule] = {}
         self._ssh_modules: dict[str, SshModule] = {}
         self._auths: dict[str, Auth] = {}
+        self._snmp = SnmpDriver(self._snmp_modules, self._auths, clock=clock, registry=registry)
         self._drivers: dict[Kind | Literal["own"], Driver] = {
             "local": LocalDriver(clock=clock, registry=registry),
             "own": OwnDriver(registry),
-            "snmp": SnmpDriver(self._snmp_modules, self._auths, clock=clock, registry=registry),
+            "snmp": self._snmp,
             "ssh": SshDriver(
                 self._ssh_modules, self._auths, clock=clock, registry=registry, max_connects=ssh_connects
             ),
@@ -66,6 +68,15 @@ class Drivers:
                 yield Watch(target.source(module), target, recipe, open_)
         own = Target(OWN, "localhost", modules=(OWN,), interval=OWN_INTERVAL)
         yield Watch(own.source(OWN), own, OWN, partial(self._drivers["own"].open, own, OWN))
+
+    async def scrape(self, target: Target, module: str, *, context: str = "", timeout: float) -> Scrape:
+        """One SNMP poll on demand.
+
+        Raises:
+            KeyError: there is no such SNMP module.
+            PollError: nothing could be read.
+        """
+        return await self._snmp.scrape(target, module, context=context, timeout=timeout)
 
     async def close(self) -> None:
         for driver in self._drivers.values():

@@ -16,7 +16,7 @@ from sentinel.config.files import read_text
 from sentinel.config.notify import ReceiverSettings, RouteSettings
 from sentinel.config.store import StoreSettings
 from sentinel.config.toml import parse_toml
-from sentinel.config.traps import TrapsSettings
+from sentinel.config.traps import Network, TrapsSettings
 from sentinel.config.types import Duration, LabelName, PositiveDuration, Zone
 
 
@@ -51,6 +51,8 @@ class WebSettings(Written):
     """Listen beyond loopback. Reading needs no log-in yet, so put a proxy with authentication in front."""
     allowed_hosts: tuple[str, ...] = ()
     """Further host names under which browsers may address the pages."""
+    snmp_targets: tuple[Network, ...] = ()
+    """Networks in which /snmp may poll any address; without them only the addresses of targets."""
 
     @field_validator("listen")
     @classmethod

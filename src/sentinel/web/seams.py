@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from sentinel.collect.poll import PollStatus
+from sentinel.collect.snmp.on_demand import Scrape
 from sentinel.incidents.incidents import IncidentRecord
 from sentinel.model.alert import Alert
 from sentinel.model.incident import Grade, Incident, IncidentState
 from sentinel.model.problem import Problem
+from sentinel.model.target import Target
 from sentinel.promql.engine import Track
 from sentinel.promql.value import Value
 from sentinel.rules.status import GroupStatus
@@ -141,6 +144,29 @@ class Tokens(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class OnDemandRules:
+    """What may be polled on demand, by the configuration in force."""
+
+    targets: Sequence[Target] = ()
+    networks: Sequence[IPv4Network | IPv6Network] = ()
+    """Where any address may be polled."""
+    modules: Collection[str] = ()
+    """SNMP modules."""
+    auths: Collection[str] = ()
+    """SNMP auths."""
+
+
+class OnDemand(Protocol):
+    """SNMP polls on demand."""
+
+    def rules(self) -> OnDemandRules: ...
+
+    async def scrape(self, target: Target, module: str, /, *, context: str, timeout: float) -> Scrape:
+        """One poll. Raises: PollError: nothing could be read."""
+        ...
+
+
 Reload = Callable[[], Awaitable[Sequence[Problem]]]
 """Read the whole configuration again. Empty: it is in force; otherwise nothing has changed."""
 
@@ -172,6 +198,7 @@ class Faces:
     reload: Reload
     site: Site = field(default_factory=Site)
     clock: Clock = field(default_factory=SystemClock)
+    on_demand: OnDemand | None = None
 
 
 GRADES = tuple(Grade)

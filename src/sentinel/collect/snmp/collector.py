@@ -115,6 +115,11 @@ class SnmpCollector:
             return await self._first(conversation, deadline, timeout)
         return await self._repeat(self._script, conversation, deadline, timeout)
 
+    @property
+    def values_read(self) -> int:
+        """Values that the last whole poll gave."""
+        return len(self._script.cells) if self._script is not None else 0
+
     async def close(self) -> None:
         self._shared.layouts.release(self._layout)
         self._layout, self._script, self._gather = EMPTY_LAYOUT, None, None
@@ -126,6 +131,9 @@ class SnmpCollector:
     ) -> Reading:
         replay = Replay(script, self._device)
         await conversation.run(replay.asks(), deadline)
+        replay.finish()
+        if replay.malformed:
+            self._shared.metrics.malformed.inc(replay.malformed)
         if not conversation.has_heard:
             raise self._silence(conversation, timeout)
         unread = replay.failed | dict.fromkeys(replay.changed, "changed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
 
@@ -13,6 +14,7 @@ from sentinel.collect.snmp.layouts import Layouts
 from sentinel.collect.snmp.message import Access, Community
 from sentinel.collect.snmp.metrics import SnmpMetrics
 from sentinel.collect.snmp.modules import SnmpModule
+from sentinel.collect.snmp.on_demand import CountingCollector, OnDemand, Scrape
 from sentinel.collect.snmp.plan import Plan, plan_of
 from sentinel.collect.snmp.port import Ports
 from sentinel.collect.snmp.usm.keys import Keyring, User
@@ -48,21 +50,44 @@ class SnmpDriver:
         metrics = SnmpMetrics(registry)
         self._keyring = Keyring()
         self._shared = Shared(Ports(metrics), Layouts(), metrics, clock)
+        self._on_demand = OnDemand(clock, metrics)
 
     def open(self, target: Target, module: str) -> Collector:
         """
         Raises:
             KeyError: there is no such module.
         """
+        return self._open(target, self._modules[module], self._shared)
+
+    async def scrape(self, target: Target, module: str, *, context: str = "", timeout: float) -> Scrape:
+        """One poll on demand, with the series exactly as snmp_exporter names them.
+
+        Args:
+            context: context (v3) in place of the auth's.
+        Raises:
+            KeyError: there is no such module.
+            PollError: nothing could be read.
+        """
         wanted = self._modules[module]
-        known = self._plans.get(module)
+        if context:
+            wanted = replace(wanted, snmp_context=context)
+        proof = tuple(self._auths.get(name) for name in target.auths)
+
+        def open_apart(metrics: SnmpMetrics) -> CountingCollector:
+            return self._open(target, wanted, replace(self._shared, metrics=metrics, layouts=Layouts()))
+
+        key = (target.host, target.port, module, target.auths, context)
+        return await self._on_demand.scrape(key, (wanted, proof), open_apart, timeout=timeout)
+
+    def _open(self, target: Target, wanted: SnmpModule, shared: Shared) -> CountingCollector:
+        known = self._plans.get(wanted.name)
         if known is None or known[0] != wanted:
-            known = self._plans[module] = (wanted, plan_of(wanted))
+            known = self._plans[wanted.name] = (wanted, plan_of(wanted))
         access = self._access(target, wanted)
         if not wanted.filters:
-            return SnmpCollector(target.host, target.port, access, known[1], self._shared)
+            return SnmpCollector(target.host, target.port, access, known[1], shared)
         return FilteredCollector(
-            wanted, lambda plan: SnmpCollector(target.host, target.port, access, plan, self._shared)
+            wanted, lambda plan: SnmpCollector(target.host, target.port, access, plan, shared)
         )
 
     def _access(self, target: Target, module: SnmpModule) -> Access:
@@ -77,4 +102,5 @@ class SnmpDriver:
         return Session(User.of(auth), engine, self._keyring, self._shared.clock.monotonic)
 
     async def close(self) -> None:
+        await self._on_demand.close()
         self._shared.ports.close()

@@ -10,15 +10,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from sentinel.collect.collector import Collector, PollError
+from sentinel.collect.collector import PollError
 from sentinel.collect.snmp.format import SUFFIX, DynamicFilter, Index, Metric
 from sentinel.collect.snmp.modules import SnmpModule, targeted, without
+from sentinel.collect.snmp.on_demand import CountingCollector
 from sentinel.collect.snmp.plan import Plan, plan_of
 from sentinel.model.batch import EMPTY_LAYOUT, Layout, Reading
 
 _ROW, _VALUE = "row", "value"
 
-Open = Callable[[Plan], Collector]
+Open = Callable[[Plan], CountingCollector]
 """A collector for a plan, of the same device."""
 
 Rows = tuple[tuple[str, ...] | None, ...]
@@ -33,7 +34,7 @@ class FilteredCollector:
         self._asking = open_(plan_of(_questions(module)))
         self._asked: Layout = EMPTY_LAYOUT
         self._rows: Rows | None = None
-        self._reading: Collector | None = None
+        self._reading: CountingCollector | None = None
 
     async def poll(self, *, at: float, timeout: float) -> Reading:
         """
@@ -59,6 +60,11 @@ class FilteredCollector:
             self._rows = rows
             self._reading = self._open(plan_of(filtered(self._module, rows)))
         return await self._reading.poll(at=at, timeout=max(ends - loop.time(), 0.1))
+
+    @property
+    def values_read(self) -> int:
+        """Values that the last poll gave, deciding ones included."""
+        return self._asking.values_read + (self._reading.values_read if self._reading is not None else 0)
 
     async def close(self) -> None:
         await self._asking.close()
