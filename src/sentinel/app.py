@@ -18,6 +18,7 @@ from sentinel.care import Care
 from sentinel.collect.drivers import Drivers
 from sentinel.collect.poll import PollLoops
 from sentinel.collect.traps.receiver import Traps
+from sentinel.collect.traps.secure import engine_id_of
 from sentinel.config.settings import load_settings
 from sentinel.db.database import Database
 from sentinel.db.pulse import beat, last_alive
@@ -103,7 +104,14 @@ async def _run(path: Path) -> None:
             is_waiting=loops.is_waiting,
         )
         rules.restore(await ledger.load_alerts(), clock.now(), stopped_at=await last_alive(db))
-        traps = Traps(head, loops, rules.evaluate_soon, clock=clock, registry=registry)
+        traps = Traps(
+            head,
+            loops,
+            rules.evaluate_soon,
+            engine_id=engine_id_of(running.data_dir.resolve()),
+            clock=clock,
+            registry=registry,
+        )
 
         def swap(wanted: Configuration) -> None:
             fresh = _receivers(wanted, clock)  # the only step that may fail comes first

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,12 @@ POLL, EVALUATION = 60.0, 15.0
 
 SWITCH = "sw7"
 """A name whose phase comes early, so that the tests need not wait long for the first poll."""
+
+USER = (
+    *("-l", "authPriv", "-u", "sentry", "-a", "SHA-256", "-A", "signing-secret"),
+    *("-x", "AES", "-X", "hiding-secret"),
+)
+"""net-snmp's words for [auth.somebody]."""
 
 RULES = """
 groups:
@@ -50,6 +57,10 @@ class Site:
         found = (await self.daemon.get("/api/sentinel/v1/incidents", state=state)).json()
         return [one for one in found if title in one["title"]]
 
+    async def fires(self, trap: str) -> bool:
+        found = (await self.daemon.get("/api/sentinel/v1/alerts", state="firing")).json()
+        return any(one["labels"].get("trap") == trap for one in found)
+
     async def has_polled(self) -> bool:
         return bool(await self.daemon.query("ifOperStatus")) and await self.has_judged()
 
@@ -73,10 +84,19 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 [traps]
 listen = "127.0.0.1:{port}"
 allow = ["127.0.0.9/32"]
-auth = ["anybody"]
+auth = ["anybody", "somebody"]
 [auth.anybody]
 kind = "snmp"
 community = "trap-community"
+[auth.somebody]
+kind = "snmp"
+version = 3
+username = "sentry"
+security_level = "authPriv"
+auth_protocol = "SHA256"
+password = "signing-secret"
+priv_protocol = "AES"
+priv_password = "hiding-secret"
 [[target]]
 name = "{SWITCH}"
 address = "{switch.address}"
@@ -112,7 +132,7 @@ async def test_a_link_down_trap_opens_the_incident_long_before_the_next_poll(sit
     assert incident["resolved_at"] - began < 2.0
 
 
-async def test_notifications_of_every_plain_version_reach_a_rule(site: Site) -> None:
+async def test_notifications_of_every_version_reach_a_rule(site: Site) -> None:
     began = time.time()
     sent = send(site.port, COLD_START, version="1")
     assert sent.returncode == 0, sent.stderr
@@ -122,10 +142,13 @@ async def test_notifications_of_every_plain_version_reach_a_rule(site: Site) -> 
     labels = {"instance": SWITCH, "job": "traps", "site": "north", "trap": "coldStart"}
     assert series["metric"] == labels | {"__name__": "sentinel_traps_total"}
     assert series["value"][1] == "1"
-    for number, inform in enumerate((False, True), 1):
-        sent = send(site.port, f"1.3.6.1.4.1.99999.0.{number}", inform=inform)
+    versions = [("2c", False), ("2c", True), ("3", False), ("3", True)]
+    for number, (version, inform) in enumerate(versions, 1):
+        trap = f"1.3.6.1.4.1.99999.0.{number}"
+        user = USER if inform else (*USER, "-e", "0x8000000001020304")
+        sent = send(site.port, trap, version=version, inform=inform, user=user)
         assert sent.returncode == 0, sent.stderr
-        await eventually(lambda: site.incidents(f"says 1.3.6.1.4.1.99999.0.{number}"), "it is told")
+        await eventually(partial(site.fires, trap), f"{trap} reaches the rule", within=10)
 
 
 async def test_what_may_not_send_changes_nothing_and_is_counted(site: Site) -> None:

@@ -37,7 +37,7 @@ def send(
     proof = user if version == "3" else ("-c", community)
     return run(
         "snmpinform" if inform else "snmptrap",
-        *("-v", version, *proof, "-r", "1", "-t", "2", f"--clientaddr={source}", f"127.0.0.1:{port}", *what),
+        *("-v", version, "-r", "1", "-t", "2", *proof, f"--clientaddr={source}", f"127.0.0.1:{port}", *what),
     )
 
 

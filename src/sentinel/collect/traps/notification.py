@@ -88,41 +88,14 @@ class Plain:
     pdu: bytes
 
 
-def element(data: bytes, at: int, end: int, tag: int = 0) -> tuple[int, int]:
-    """Start and end of the content of the element at `at`; any tag where none is given.
-
-    Raises:
-        MalformedError: it is another, or does not fit.
-    """
-    if at + 2 > end or (tag and data[at] != tag):
-        raise ber.MalformedError("an element is missing or of the wrong type")
-    length, start = data[at + 1], at + 2
-    if length >= 0x80:
-        size = length & 0x7F
-        if not 1 <= size <= 4 or start + size > end:
-            raise ber.MalformedError("a length is cut off or absurd")
-        length, start = int.from_bytes(data[start : start + size], "big"), start + size
-    if start + length > end:
-        raise ber.MalformedError("an element is longer than what holds it")
-    return start, start + length
-
-
-def integer(data: bytes, at: int, end: int, tag: int = ber.INTEGER) -> tuple[int, int]:
-    """The number at `at`, and where it ends."""
-    start, stop = element(data, at, end, tag)
-    if not 1 <= stop - start <= 8:
-        raise ber.MalformedError("an integer has an absurd size")
-    return int.from_bytes(data[start:stop], "big", signed=True), stop
-
-
 def version_of(data: bytes) -> int:
     """1, 2 (2c) or 3.
 
     Raises:
         MalformedError: not an SNMP message.
     """
-    start, end = element(data, 0, len(data), ber.SEQUENCE)
-    number, _ = integer(data, start, end)
+    start, end = ber.enter(data, 0, len(data), ber.SEQUENCE)
+    number, _ = ber.read_integer(data, start, end)
     version = {0: 1, 1: 2, 3: 3}.get(number)
     if version is None:
         raise ber.MalformedError("not a version of SNMP")
@@ -134,13 +107,12 @@ def open_plain(data: bytes) -> Plain:
     Raises:
         MalformedError: not a message of version 1 or 2c.
     """
-    at, end = element(data, 0, len(data), ber.SEQUENCE)
-    number, at = integer(data, at, end)
-    start, at = element(data, at, end, ber.OCTET_STRING)
+    at, end = ber.enter(data, 0, len(data), ber.SEQUENCE)
+    number, at = ber.read_integer(data, at, end)
+    start, at = ber.enter(data, at, end, ber.OCTET_STRING)
     if number not in (0, 1):
         raise ber.MalformedError("not a message of version 1 or 2c")
-    _, stop = element(data, at, end)
-    return Plain(number + 1, data[start:at], data[at:stop])
+    return Plain(number + 1, data[start:at], data[at : _pdu(data, at, end)[1]])
 
 
 def read_notification(pdu: bytes) -> Notification:
@@ -150,7 +122,7 @@ def read_notification(pdu: bytes) -> Notification:
     """
     if not pdu or pdu[0] not in (TRAP_V1, TRAP_V2, INFORM):
         raise ber.MalformedError("not a notification")
-    start, end = element(pdu, 0, len(pdu))
+    start, end = _pdu(pdu, 0, len(pdu))
     return _version_one(pdu, start, end) if pdu[0] == TRAP_V1 else _version_two(pdu, start, end)
 
 
@@ -160,11 +132,11 @@ def answer_to(pdu: bytes) -> bytes:
     Raises:
         MalformedError: the inform is broken.
     """
-    at, end = element(pdu, 0, len(pdu), INFORM)
-    _, behind = integer(pdu, at, end)
+    at, end = ber.enter(pdu, 0, len(pdu), INFORM)
+    _, behind = ber.read_integer(pdu, at, end)
     request_id = pdu[at:behind]
-    _, varbinds = integer(pdu, behind, end)
-    _, varbinds = integer(pdu, varbinds, end)
+    _, varbinds = ber.read_integer(pdu, behind, end)
+    _, varbinds = ber.read_integer(pdu, varbinds, end)
     zero = ber.encode_integer(0)
     return ber.tlv(ber.RESPONSE, request_id + zero + zero + pdu[varbinds:end])
 
@@ -175,9 +147,16 @@ def seal_plain(message: Plain, pdu: bytes) -> bytes:
     return ber.tlv(ber.SEQUENCE, head + pdu)
 
 
+def _pdu(data: bytes, at: int, end: int) -> tuple[int, int]:
+    """Start and end of the content of the PDU at `at`, whichever it is."""
+    if at >= end:
+        raise ber.MalformedError("there is no PDU")
+    return ber.enter(data, at, end, data[at])
+
+
 def _version_two(pdu: bytes, at: int, end: int) -> Notification:
     for _ in range(3):  # request-id, error-status, error-index
-        _, at = integer(pdu, at, end)
+        _, at = ber.read_integer(pdu, at, end)
     binds = _varbinds(pdu, at, end)
     oid = agent = ""
     for name, tag, start, stop in binds:
@@ -192,13 +171,13 @@ def _version_two(pdu: bytes, at: int, end: int) -> Notification:
 
 
 def _version_one(pdu: bytes, at: int, end: int) -> Notification:
-    start, at = element(pdu, at, end, ber.OBJECT_IDENTIFIER)
+    start, at = ber.enter(pdu, at, end, ber.OBJECT_IDENTIFIER)
     enterprise = ber.oid_text(pdu[start:at])
-    start, at = element(pdu, at, end, ber.IP_ADDRESS)
+    start, at = ber.enter(pdu, at, end, ber.IP_ADDRESS)
     agent = _address(pdu[start:at])
-    generic, at = integer(pdu, at, end)
-    specific, at = integer(pdu, at, end)
-    _, at = element(pdu, at, end, ber.TIME_TICKS)
+    generic, at = ber.read_integer(pdu, at, end)
+    specific, at = ber.read_integer(pdu, at, end)
+    _, at = ber.enter(pdu, at, end, ber.TIME_TICKS)
     if not 0 <= generic <= _SPECIFIC or specific < 0:
         raise ber.MalformedError("not a trap of version 1")
     # RFC 3584 §3.1 (2) and (3): the OID that version 2 would have sent.
@@ -207,7 +186,7 @@ def _version_one(pdu: bytes, at: int, end: int) -> Notification:
 
 
 def _varbinds(pdu: bytes, at: int, end: int) -> list[ber.Varbind]:
-    start, stop = element(pdu, at, end, ber.SEQUENCE)
+    start, stop = ber.enter(pdu, at, end, ber.SEQUENCE)
     return ber.read_varbinds(pdu, start, stop, MAX_VARBINDS)
 
 

@@ -22,6 +22,7 @@ from sentinel.collect.snmp import ber
 from sentinel.collect.traps import notification
 from sentinel.collect.traps.metrics import TrapMetrics
 from sentinel.collect.traps.notification import Notification
+from sentinel.collect.traps.secure import Question, RefusedError, Secure
 from sentinel.collect.traps.senders import RESOLVE_EVERY, Bucket, Sender, Senders
 from sentinel.collect.traps.tally import Sink, Tally
 from sentinel.config.auth import Auth
@@ -79,6 +80,7 @@ class Traps:
         sink: takes the counter series.
         polls: polls a device at once.
         judge: has the rules evaluated soon.
+        engine_id: our own, for informs of version 3.
     """
 
     def __init__(
@@ -87,12 +89,14 @@ class Traps:
         polls: Polls,
         judge: Callable[[], None],
         *,
+        engine_id: bytes,
         clock: Clock,
         registry: CollectorRegistry,
     ) -> None:
         self._polls, self._judge, self._clock = polls, judge, clock
         self._metrics = TrapMetrics(registry)
         self._senders = Senders()
+        self._secure = Secure(engine_id, clock.now(), clock.monotonic)
         self._tally = Tally(sink)
         self._queue: asyncio.Queue[_Datagram] = asyncio.Queue(QUEUE)
         self._informs: OrderedDict[bytes, float] = OrderedDict()
@@ -121,6 +125,7 @@ class Traps:
         self._senders.adopt(settings, targets, auths, snmp_modules)
         self._tally.use(interval)
         self._tally.retain({name for name in self._tally.instances if self._is_known(name)})
+        self._secure.forget()
         self._told.clear()
         self._resolve.set()
 
@@ -134,6 +139,9 @@ class Traps:
     async def run(self, channel: socket.socket) -> None:
         """Receive on this socket until cancelled; it stays open."""
         loop = asyncio.get_running_loop()
+        host, port = channel.getsockname()[:2]
+        facts = {"address": host, "port": port, "engine": self._secure.engine_id.hex()}
+        log.info("receiving notifications", extra={"facts": facts})
         loop.add_reader(channel.fileno(), self._readable, channel)
         try:
             async with asyncio.TaskGroup() as group:
@@ -192,15 +200,30 @@ class Traps:
 
     def _open(self, datagram: _Datagram) -> str:
         if notification.version_of(datagram.data) == 3:
-            return "refused"
+            return self._open_secure(datagram)
         message = notification.open_plain(datagram.data)
         if not datagram.sender.takes(message.community):
             return "refused"
-        found = notification.read_notification(message.pdu)
-        if message.pdu[0] == notification.INFORM:
-            answer = notification.seal_plain(message, notification.answer_to(message.pdu))
-            self._send(answer, datagram.source)
-            if self._is_repeated(datagram):
+        return self._accept(datagram, message.pdu, lambda pdu: notification.seal_plain(message, pdu))
+
+    def _open_secure(self, datagram: _Datagram) -> str:
+        users = datagram.sender.users
+        if not users:
+            return "refused"
+        try:
+            opened = self._secure.open(datagram.data, users)
+        except RefusedError:
+            return "refused"
+        if isinstance(opened, Question):
+            self._send(opened.report, datagram.source)
+            return "discovery"
+        return self._accept(datagram, opened.pdu, lambda pdu: self._secure.seal(opened, pdu))
+
+    def _accept(self, datagram: _Datagram, pdu: bytes, seal: Callable[[bytes], bytes]) -> str:
+        found = notification.read_notification(pdu)
+        if pdu[0] == notification.INFORM:
+            self._send(seal(notification.answer_to(pdu)), datagram.source)
+            if self._is_repeated(datagram.source, pdu):
                 return "repeated"
         self._note(datagram.sender, found)
         return "taken"
@@ -211,9 +234,9 @@ class Traps:
             with contextlib.suppress(OSError):
                 self._channel.sendto(answer, source)
 
-    def _is_repeated(self, datagram: _Datagram) -> bool:
+    def _is_repeated(self, source: Any, pdu: bytes) -> bool:
         """An inform comes again when its answer was late or got lost: it is answered again, and counted once."""
-        digest = hashlib.blake2b(repr(datagram.source).encode() + datagram.data, digest_size=16).digest()
+        digest = hashlib.blake2b(repr(source).encode() + pdu, digest_size=16).digest()
         now = self._clock.monotonic()
         seen_at = self._informs.pop(digest, None)
         self._informs[digest] = now

@@ -49,6 +49,11 @@ class Sender:
         wanted = (auth.community.reveal().encode() for auth in self.auths if auth.version != 3)
         return any(hmac.compare_digest(one, community) for one in wanted)
 
+    @property
+    def users(self) -> tuple[SnmpAuth, ...]:
+        """Of version 3."""
+        return tuple(auth for auth in self.auths if auth.version == 3)
+
 
 class Bucket:
     """So many a second, and a burst."""
