@@ -108,14 +108,14 @@ def a_reply() -> bytes:
     )
 
 
-@settings(max_examples=1000)
+@settings(max_examples=1000, deadline=None)
 @given(st.binary(max_size=300))
 def test_random_bytes_raise_only_malformed(data: bytes) -> None:
     with contextlib.suppress(ber.MalformedError):
         decode_all(data)
 
 
-@settings(max_examples=2000)
+@settings(max_examples=2000, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=6), st.integers(0, 400))
 def test_bent_replies_raise_only_malformed(changes: list[tuple[int, int]], cut: int) -> None:
     data = bytearray(a_reply())

@@ -52,7 +52,7 @@ def decoded(rows: list[Value], columns: list[Column | None]) -> list[float]:
     return found
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(values, st.data())
 def test_a_shape_reads_what_the_decoder_reads_or_refuses(rows: list[Value], data: st.DataObject) -> None:
     columns = [data.draw(st.sampled_from((NUMBER, TEXT, None))) for _ in rows]

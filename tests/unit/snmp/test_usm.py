@@ -183,7 +183,7 @@ def test_no_representation_shows_a_secret() -> None:
     assert "maplesyrup" not in repr((SEALED, talk, Keyring().keys(SEALED, ENGINE)))
 
 
-@settings(max_examples=1000)
+@settings(max_examples=1000, deadline=None)
 @given(st.sampled_from([PLAIN, SIGNED, SEALED]), st.binary(max_size=300))
 def test_random_bytes_raise_only_malformed(user: User, data: bytes) -> None:
     talk = session(user)
@@ -191,7 +191,7 @@ def test_random_bytes_raise_only_malformed(user: User, data: bytes) -> None:
         talk.opened(data)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=1000, deadline=None)
 @given(
     st.sampled_from([PLAIN, SIGNED, SEALED]),
     st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=4),

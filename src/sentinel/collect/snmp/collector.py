@@ -131,6 +131,9 @@ class SnmpCollector:
     ) -> Reading:
         replay = Replay(script, self._device)
         await conversation.run(replay.asks(), deadline)
+        replay.finish()
+        if replay.malformed:
+            self._shared.metrics.malformed.inc(replay.malformed)
         if not conversation.has_heard:
             raise self._silence(conversation, timeout)
         unread = replay.failed | dict.fromkeys(replay.changed, "changed")

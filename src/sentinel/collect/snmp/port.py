@@ -18,6 +18,9 @@ MAX_DATAGRAM = 65535
 _BURST = 64
 """Datagrams read before the loop may do something else."""
 
+REST = 0.001
+"""Seconds between looks at a socket on which answers come in: to be woken for each costs more than reading it."""
+
 SockAddress = tuple[str, int] | tuple[str, int, int, int]
 
 
@@ -42,6 +45,7 @@ class Port:
         with contextlib.suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         self._socket.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", 0))  # noqa: S104 (sends first)
+        self._look: asyncio.TimerHandle | None = None
         self._loop.add_reader(self._socket.fileno(), self._readable)
 
     @property
@@ -69,18 +73,36 @@ class Port:
             self._socket.sendto(data, address)
 
     def close(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()
 
     def _readable(self) -> None:
-        for _ in range(_BURST):
+        """The first answer after a silence: from now on look every so often, until nothing comes."""
+        self._loop.remove_reader(self._socket.fileno())
+        self._look_again()
+
+    def _look_again(self) -> None:
+        count = self._read_some()
+        if count:
+            self._look = self._loop.call_later(REST if count < _BURST else 0, self._look_again)
+        else:
+            self._look = None
+            self._loop.add_reader(self._socket.fileno(), self._readable)
+
+    def _read_some(self) -> int:
+        """How many datagrams there were, at most a burst."""
+        receive = self._socket.recvfrom
+        for count in range(_BURST):
             try:
-                data, source = self._socket.recvfrom(MAX_DATAGRAM)
+                data, source = receive(MAX_DATAGRAM)
             except (BlockingIOError, InterruptedError):
-                return
+                return count
             except OSError:  # an earlier datagram's fate, not this socket's
                 continue
             self._dispatch(data, source)
+        return _BURST
 
     def _dispatch(self, data: bytes, source: SockAddress) -> None:
         try:

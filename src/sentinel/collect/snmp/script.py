@@ -17,7 +17,7 @@ from sentinel.collect.snmp.conversation import Ask
 from sentinel.collect.snmp.device import Device
 from sentinel.collect.snmp.message import Access, Template
 from sentinel.collect.snmp.plan import Plan
-from sentinel.collect.snmp.shape import Shape
+from sentinel.collect.snmp.shape import Album, Shape
 from sentinel.collect.snmp.walk import ABSENT, COLUMNS_PER_REQUEST, Tables, chunks
 from sentinel.model.batch import Floats
 
@@ -67,6 +67,8 @@ class Script:
     cells: Floats
     """The last numbers, in the order of the chunks' varbinds; NaN for what gives none."""
     budget: int
+    album: Album | None = None
+    """The shapes of all chunks together; None while one is missing or new."""
 
     def places(self) -> dict[tuple[int, bytes], int]:
         """Where each value stands in `cells`."""
@@ -211,14 +213,43 @@ class Replay:
         """Chunks without an answer: their cells are not of this poll."""
         self.is_relabelled = False
         """A text that decides on labels has changed, or a value has come or gone."""
+        self.malformed = 0
+        """Answers that looked right until they were read."""
         self._script, self._device = script, device
+        self._kept: dict[Chunk, bytes] = {}
 
     def asks(self) -> list[Ask]:
         return [_ChunkAsk(self, chunk) for chunk in self._script.chunks]
 
     def read(self, chunk: Chunk, data: bytes) -> None:
-        if chunk.shape is not None and chunk.shape.read(data, self._script.cells):
-            return
+        """Keep an answer that may be of the known shape until all are there; take any other in at once.
+
+        Raises:
+            MalformedError: this is no answer.
+        """
+        if chunk.shape is not None and len(data) == chunk.shape.length:
+            self._kept[chunk] = data
+        else:
+            self._decode(chunk, data)
+
+    def finish(self) -> None:
+        """Read what was kept: all answers at once where they are those of last time."""
+        script, kept = self._script, self._kept
+        if len(kept) == len(script.chunks):
+            if script.album is None:
+                script.album = Album([chunk.shape for chunk in script.chunks if chunk.shape is not None])
+            if script.album.read([kept[chunk] for chunk in script.chunks], script.cells):
+                return
+        for chunk, data in kept.items():
+            if chunk.shape is not None and chunk.shape.read(data, script.cells):
+                continue
+            try:
+                self._decode(chunk, data)
+            except ber.MalformedError:
+                self.malformed += 1
+                self.changed.update(chunk.columns)
+
+    def _decode(self, chunk: Chunk, data: bytes) -> None:
         reply = ber.read_reply(data)
         if reply.error_status:
             self.changed.update(chunk.columns)
@@ -271,6 +302,7 @@ class Replay:
             self.is_relabelled = True
         known = [*roles, *[None] * (len(binds) - chunk.size)]
         chunk.shape = Shape(data, id_at, binds, known, chunk.first_cell)
+        self._script.album = None
 
     def lose(self, chunk: Chunk, reason: str) -> None:
         self.lost.append(chunk)
