@@ -1,7 +1,8 @@
-"""SNMP: CPU per poll of a 50-port switch, 30 columns, 1,500 varbinds, beside net-snmp's snmpbulkwalk.
+"""SNMP: CPU per poll of a 50-port switch, 30 columns, 1,500 varbinds, beside the peers.
 
-Both ask the same agent in another process. Ours is the whole path: requests, decoding, checks, labels and the
-array of samples, stored in the head. snmpbulkwalk only prints.
+All ask the same agent in another process. Ours is the whole path: requests, decoding, checks, labels and the array
+of samples, stored in the head. snmp_exporter answers one scrape with the same series; snmpbulkwalk only prints;
+pysnmp only yields objects.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import uvloop
+import yaml
 from prometheus_client import CollectorRegistry
-from tests.servers.debian import MissingServerError, environment, program
 
-from bench.form import Figure, Report, cpu_ms, measure_children
+from bench.form import Figure, Report, cpu_ms
 from bench.snmp_agent import COLUMNS
+from bench.snmp_peers import SUBTREES, bulkwalk, exporter, pysnmp
 from sentinel.collect.collector import Collector
 from sentinel.collect.snmp.driver import SnmpDriver
 from sentinel.collect.snmp.modules import SnmpModule, parse_modules
@@ -31,6 +33,10 @@ from sentinel.series.head import Head
 PORTS = 50
 POLLS = 40
 REPEAT = 5
+WHOLE = "poll to stored samples"
+LEAST = {"snmp_exporter": 8.0, "snmpbulkwalk": 3.0}
+"""How many times our CPU time the peers must need."""
+
 MODULE_FILE = Path(__file__).parents[1] / "collectors/snmp/if_mib.yml"
 
 
@@ -71,6 +77,7 @@ async def ours(port: int) -> tuple[Figure, Figure, Figure]:
         await fresh.poll(at=0, timeout=10)
         await fresh.close()
 
+    await stored()
     alone = [await _cpu(_polls(collector, POLLS)) / POLLS for _ in range(REPEAT)]
     whole = [await _cpu(stored()) / POLLS for _ in range(REPEAT)]
     walks = [await _cpu(first()) for _ in range(REPEAT)]
@@ -92,37 +99,30 @@ async def _cpu(work: object) -> float:
     return cpu_ms() - before
 
 
-def bulkwalk(port: int) -> Figure | None:
-    try:
-        command = [
-            program("snmpbulkwalk"),
-            "-v2c",
-            "-cpublic",
-            "-On",
-            "-Cr25",
-            f"127.0.0.1:{port}",
-            "1.3.6.1.2.1",
-        ]
-    except MissingServerError:
-        return None
-    quiet = environment() | {"MIBS": "", "SNMP_PERSISTENT_DIR": "/nonexistent"}
-
-    def walk() -> None:
-        found = subprocess.run(command, env=quiet, capture_output=True, check=True)
-        assert found.stdout.count(b"\n") >= len(COLUMNS) * PORTS
-
-    return measure_children(walk, repeat=REPEAT, unit="ms CPU/poll")
+def peers_module(series: SnmpModule) -> dict[str, object]:
+    """The same module in snmp_exporter's own words: our shipped files use them."""
+    shipped = yaml.safe_load(MODULE_FILE.read_text())["modules"]["if_mib"]
+    wanted = {metric.name for metric in series.metrics}
+    metrics = [metric for metric in shipped["metrics"] if metric["name"] in wanted]
+    return {"walk": list(SUBTREES), "metrics": metrics, "version": 2, "max_repetitions": 25}
 
 
 def main() -> int:
     report = Report("snmp")
+    read = module()
     with agent() as port:
         alone, whole, walks = uvloop.run(ours(port))
-        report.ours("poll to stored samples", whole)
+        report.ours(WHOLE, whole)
         report.ours("poll to array", alone)
         report.ours("first poll (walk)", walks)
-        report.peer("snmpbulkwalk", bulkwalk(port), against="poll to stored samples")
-    report.extra["varbinds"] = len(COLUMNS) * PORTS
+        varbinds, series = len(COLUMNS) * PORTS, len(read.metrics) * PORTS
+        report.peer("snmp_exporter", exporter(port, peers_module(read), series, REPEAT), against=WHOLE)
+        report.peer("snmpbulkwalk", bulkwalk(port, varbinds, REPEAT), against=WHOLE)
+        report.peer("pysnmp", pysnmp(port), against=WHOLE)
+    report.extra["varbinds"] = varbinds
+    for peer, least in LEAST.items():
+        ratio = report.ratio(peer)
+        report.require(f"{peer} costs at least {least} times as much", ratio is not None and ratio >= least)
     return report.finish()
 
 
