@@ -44,6 +44,8 @@ class Shared:
     metrics: SnmpMetrics
     clock: Clock
     devices: dict[tuple[str, int], Device] = field(default_factory=dict)
+    keeps_numbers: bool = True
+    """Interfaces are shown by the number they were first seen by, not by the one they have now."""
 
     def device(self, host: str, port: int) -> Device:
         """What is known of the agent at this address."""
@@ -79,7 +81,8 @@ class SnmpCollector:
         self._host, self._port = host, port or DEFAULT_PORT
         self._access, self._plan, self._shared = access, plan, shared
         self._device = shared.device(host, self._port)
-        self._translator, self._families = Translator(plan), families_of(plan)
+        interfaces = self._device.interfaces if shared.keeps_numbers else None
+        self._translator, self._families = Translator(plan, interfaces), families_of(plan)
         self._layout: Layout = EMPTY_LAYOUT
         self._script: Script | None = None
         self._gather: _Gather | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sentinel.collect.snmp.interfaces import Interfaces
 from sentinel.collect.snmp.usm.engine import Engine
 
 LARGEST_BUDGET = 64
@@ -25,6 +26,7 @@ class Device:
     window: int = WINDOW
     """Requests in flight."""
     quiet_polls: int = 0
+    interfaces: Interfaces = field(default_factory=Interfaces)
     engine: Engine = field(default_factory=Engine)
     """What version 3 knows of it."""
 

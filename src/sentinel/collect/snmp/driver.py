@@ -74,7 +74,8 @@ class SnmpDriver:
         proof = tuple(self._auths.get(name) for name in target.auths)
 
         def open_apart(metrics: SnmpMetrics) -> CountingCollector:
-            return self._open(target, wanted, replace(self._shared, metrics=metrics, layouts=Layouts()))
+            apart = replace(self._shared, metrics=metrics, layouts=Layouts(), keeps_numbers=False)
+            return self._open(target, wanted, apart)
 
         key = (target.host, target.port, module, target.auths, context)
         return await self._on_demand.scrape(key, (wanted, proof), open_apart, timeout=timeout)

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 from sentinel.collect.snmp import ber, texts
 from sentinel.collect.snmp.format import COMBINED_TYPES, DATE_TYPES, NUMBER_TYPES, Metric
+from sentinel.collect.snmp.interfaces import IF_INDEX, IF_NAME
 from sentinel.collect.snmp.modules import SnmpModule
+
+_IF_NAME = ber.encode_oid(IF_NAME)
 
 WRAP = 1 << 53
 """Counter64 wraps here, as snmp_exporter does it, so that rates stay exact in float64."""
@@ -61,7 +64,12 @@ class Plan:
 
     def needs(self, metric: Metric) -> list[bytes]:
         """OIDs of the columns without which the metric's labels are not known."""
-        return _label_oids(metric)
+        return _label_oids(metric) + ([_IF_NAME] if self.numbers_interfaces(metric) else [])
+
+    def numbers_interfaces(self, metric: Metric) -> bool:
+        """Whether a label tells an interface's number, and the module reads the name that goes with it."""
+        by_number = any(index.labelname == IF_INDEX for index in metric.indexes)
+        return by_number and any(column.oid == _IF_NAME for column in self.columns)
 
 
 def plan_of(module: SnmpModule) -> Plan:

@@ -15,10 +15,13 @@ from sentinel.collect.snmp.format import (
     Lookup,
     Metric,
 )
+from sentinel.collect.snmp.interfaces import IF_INDEX, IF_NAME, Interfaces
 from sentinel.collect.snmp.plan import WRAP, Plan, type_oid
 from sentinel.collect.snmp.walk import ABSENT, Cell, Tables
 from sentinel.model.batch import Family, MetricType
 from sentinel.model.labels import METRIC_NAME, Labels
+
+_IF_NAME = ber.encode_oid(IF_NAME)
 
 Key = tuple[int, bytes]
 """Column and suffix of the value that a series comes from."""
@@ -83,8 +86,13 @@ def unread_metrics(plan: Plan, columns: Mapping[int, str]) -> frozenset[str]:
 class Translator:
     """Turns tables into series; holds what depends on the plan alone."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self, plan: Plan, interfaces: Interfaces | None = None) -> None:
+        """
+        Args:
+            interfaces: shows the numbers that interfaces were first seen by; None: those they have now.
+        """
+        self._plan, self._interfaces = plan, interfaces
+        self._if_numbers: dict[int, int] = {}
         self._numbers = {column.oid: number for number, column in enumerate(plan.columns)}
         self._looked_up: dict[tuple[str, str, str, texts.Numbers], tuple[str, texts.Numbers | None]] = {}
 
@@ -96,6 +104,7 @@ class Translator:
         result, seen = Translation(), set[Labels]()
         self._looked_up.clear()
         gone = {self._plan.columns[column].oid for column in without or ()}
+        self._if_numbers = self._numbers_of_interfaces(tables, gone)
         for number, column in enumerate(self._plan.columns):
             metric = column.metric
             if metric is None or not (gone - {column.oid}).isdisjoint(self._plan.needs(metric)):
@@ -172,7 +181,23 @@ class Translator:
                 labels.pop(lookup.labelname, None)
                 continue
             self._look_up(lookup, labels, used, tables)
+        if self._if_numbers and IF_INDEX in labels:
+            present = used.get(IF_INDEX, (-1,))[0]
+            if labels[IF_INDEX] == str(present):
+                labels[IF_INDEX] = str(self._if_numbers.get(present, present))
         return labels
+
+    def _numbers_of_interfaces(self, tables: Tables, gone: set[bytes]) -> dict[int, int]:
+        """Which number to show for each present one; empty: they are shown as they are."""
+        column = self._numbers.get(_IF_NAME)
+        if self._interfaces is None or column is None or _IF_NAME in gone:
+            return {}
+        names: dict[int, str] = {}
+        for suffix, (tag, content) in tables.get(column, {}).items():
+            numbers = ber.oid_numbers(suffix)
+            if tag == ber.OCTET_STRING and isinstance(content, bytes) and len(numbers) == 1:
+                names[numbers[0]] = texts.display_text(content)
+        return self._interfaces.numbers(names)
 
     def _look_up(
         self, lookup: Lookup, labels: dict[str, str], used: dict[str, texts.Numbers], tables: Tables
