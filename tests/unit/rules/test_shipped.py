@@ -18,6 +18,7 @@ from tests.servers.debian import ROOT, environment, program
 RULES = sorted((ROOT / "rules").glob("*.yml"))
 TESTS = sorted((ROOT / "rules" / "tests").glob("*.yml"))
 RUNBOOKS = ROOT / "docs" / "runbooks"
+SUBJECTS = "Host|Interface|Device|Firewall|Ups|Printer|Storage|Bgp|Ospf|Sentinel|Module"
 HEADINGS = ["Meaning", "Impact", "Check", "Do", "Escalate"]
 
 
@@ -92,5 +93,5 @@ def test_runbooks_have_one_form() -> None:
 def test_runbooks_name_only_alerts_that_exist() -> None:
     names = {alert.name for alert in alerts()}
     for path in sorted(RUNBOOKS.glob("*.md")):
-        named = set(re.findall(r"\b(?:Host|Interface|Device|Sentinel|Module)[A-Z]\w+", path.read_text()))
+        named = set(re.findall(rf"\b(?:{SUBJECTS})[A-Z]\w+", path.read_text()))
         assert named <= names, (path.name, named - names)
