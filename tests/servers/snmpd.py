@@ -84,12 +84,23 @@ class Snmpd:
         serve: subtrees that are answered from `set` alone instead of by the agent.
         config: further lines of snmpd.conf.
         remembers: keep the version 3 name from one start to the next, and count the starts.
+        host: loopback address to listen on.
+        port: to listen on; 0: a free one.
+        name: sysName.
     """
 
     def __init__(
-        self, *, serve: tuple[str, ...] = INTERFACES, config: str = "", remembers: bool = False
+        self,
+        *,
+        serve: tuple[str, ...] = INTERFACES,
+        config: str = "",
+        remembers: bool = False,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        name: str = "sentinel-test",
     ) -> None:
-        self.port = free_port(socket.SOCK_DGRAM)
+        self.host, self.port = host, port or free_port(socket.SOCK_DGRAM)
+        self._name = name
         self._folder = Path(tempfile.mkdtemp(prefix="sentinel-snmpd-"))
         self._table = self._folder / "table"
         self._rows: dict[tuple[int, ...], tuple[str, str]] = {}
@@ -99,7 +110,7 @@ class Snmpd:
     @property
     def address(self) -> str:
         """HOST:PORT, as a target's address."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def log(self) -> str:
@@ -111,7 +122,7 @@ class Snmpd:
         script.write_text(_RESPONDER)
         lines = [
             f"rocommunity {COMMUNITY} 127.0.0.1",
-            "sysName sentinel-test",
+            f"sysName {self._name}",
             "sysLocation test rack",
             "sysContact nobody",
             *(f"pass_persist .{oid} {sys.executable} {script} {self._table}" for oid in self._serve),
@@ -208,7 +219,7 @@ class Snmpd:
         deadline = time.monotonic() + _START_SECONDS
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.settimeout(0.1)
-            probe.connect(("127.0.0.1", self.port))
+            probe.connect((self.host, self.port))
             while time.monotonic() < deadline:
                 assert self._process is not None
                 if self._process.poll() is not None:

@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 from sentinel import __version__
-from sentinel.cli import alerts, check, daemon, db, incidents, init, probe, query, targets, testing, token
+from sentinel.cli import (
+    alerts,
+    check,
+    daemon,
+    db,
+    discover,
+    incidents,
+    init,
+    probe,
+    query,
+    targets,
+    testing,
+    token,
+)
 
 app = typer.Typer(
     name="sentinel",
@@ -27,6 +40,7 @@ app.add_typer(check.app, name="check")
 app.command("probe")(probe.probe)
 app.command("query")(query.query)
 app.command("targets")(targets.targets)
+app.command("discover")(discover.discover)
 app.command("alerts")(alerts.alerts)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(token.app, name="token")
