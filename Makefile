@@ -66,8 +66,9 @@ parity: $(VENV)/.test servers ## Compare a server's series with node_exporter's 
 	$(BIN)/python -m bench.parity
 
 .PHONY: test-faults
-test-faults: $(VENV)/.test servers ## Kill the sender at random moments and count what was lost or told twice
+test-faults: $(VENV)/.test servers ## Kill the sender at random moments, spoil SNMP answers: nothing may be lost or break
 	$(BIN)/python -m bench.faults
+	$(BIN)/python -m bench.snmp_fuzz
 
 .PHONY: docs
 docs: $(VENV)/.test ## Write the reference pages that follow from the code

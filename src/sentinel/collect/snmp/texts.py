@@ -196,5 +196,8 @@ def date_and_time(content: bytes) -> float | None:
     if not (1 <= month <= 12 and year >= 1):
         return None
     # Days, hours and so on beyond their range carry over, as they do in Go's time.Date.
-    days = calendar.timegm((year, month, 1, 0, 0, 0)) + (day - 1) * 86400
+    # The calendar repeats every 400 years; Python's ends with the year 9999, a device's with 65535.
+    cycles, rest = divmod(year, 400)
+    days = calendar.timegm((2000 + rest, month, 1, 0, 0, 0)) + (day - 1) * 86400
+    days += (cycles - 5) * 146_097 * 86400
     return float(days + hour * 3600 + minute * 60 + second - shift)
