@@ -185,8 +185,8 @@ def _walk_value(kind: str, written: str) -> Value:
         return ber.TIME_TICKS, ticks.to_bytes(ticks.bit_length() // 8 + 1, "big")
     if kind == "STRING" or written in ('""', ""):
         return ber.OCTET_STRING, re.sub(r"\\(.)", r"\1", written[1:-1], flags=re.DOTALL).encode()
-    if kind == "Hex-STRING":
-        return ber.OCTET_STRING, bytes.fromhex(written)
+    if kind in ("Hex-STRING", "Opaque"):
+        return ber.OPAQUE if kind == "Opaque" else ber.OCTET_STRING, bytes.fromhex(written)
     if kind == "OID":
         return ber.OBJECT_IDENTIFIER, ber.encode_oid(written) if written.strip(". ") else b"\x00"
     if kind == "IpAddress":
