@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from sentinel.collect.snmp.modules import SnmpModule, parse_modules
-from sentinel.config.yaml import parse_yaml
+from sentinel.collect.modules import load_modules
+from sentinel.collect.snmp.modules import SnmpModule
 from sentinel.model.labels import METRIC_NAME, Labels
 from tests.unit.snmp.agent import Agent, read_walk, serving
 from tests.unit.snmp.reading import opened
@@ -22,10 +22,7 @@ CASES = sorted(path.parent for path in COLLECTORS.glob("cases/*/walk.txt"))
 
 
 def shipped() -> dict[str, SnmpModule]:
-    found: dict[str, SnmpModule] = {}
-    for file in sorted(COLLECTORS.glob("snmp/*.yml")):
-        found |= parse_modules(parse_yaml(file.read_text(), str(file)))
-    return found
+    return dict(load_modules(sorted(COLLECTORS.glob("snmp/*.yml"))).snmp)
 
 
 def test_every_shipped_module_has_a_case() -> None:
