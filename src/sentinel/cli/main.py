@@ -21,6 +21,7 @@ from sentinel.cli import (
     targets,
     testing,
     token,
+    topology,
 )
 
 app = typer.Typer(
@@ -41,6 +42,7 @@ app.command("probe")(probe.probe)
 app.command("query")(query.query)
 app.command("targets")(targets.targets)
 app.command("discover")(discover.discover)
+app.command("topology")(topology.topology)
 app.command("alerts")(alerts.alerts)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(token.app, name="token")

@@ -17,6 +17,7 @@ from sentinel.web.formats import format_number
 from sentinel.web.guard import actor_of
 from sentinel.web.live import Live
 from sentinel.web.seams import Faces
+from sentinel.web.topology import TopologyShown, topology_shown
 
 MAX_NOTE = 2000
 MAX_LISTED = 1000
@@ -125,6 +126,10 @@ _WRITE = _READ | {401: {"description": "No valid token"}, 409: {"model": Refused
 def own_router(faces: Faces, live: Live) -> APIRouter:
     """Routes under /api/sentinel/v1. Writing is guarded by the token check in front of all routes."""
     router = APIRouter(prefix="/api/sentinel/v1")
+
+    @router.get("/topology", operation_id="showTopology")
+    async def topology() -> TopologyShown:
+        return await topology_shown(faces)
 
     @router.get("/targets", operation_id="listTargets")
     async def targets() -> list[TargetShown]:

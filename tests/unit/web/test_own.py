@@ -86,6 +86,7 @@ async def test_openapi_names_every_operation_and_no_documentation_page_is_served
         "noteIncident",
         "resolveIncident",
         "showIncident",
+        "showTopology",
     ]
     assert (await client.get("/docs")).status_code == 404
 
