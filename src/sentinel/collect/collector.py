@@ -25,7 +25,7 @@ class Collector(Protocol):
 
         Args:
             at: Unix seconds of the tick, for values that depend on the time of day.
-            timeout: seconds after which the caller cancels; what was read shortly before is better than nothing.
+            timeout: seconds to end in, with what was read by then; the caller cuts off shortly after.
         Raises:
             PollError: nothing could be read.
         """

@@ -24,6 +24,14 @@ log = logging.getLogger(__name__)
 STORE_DELAY = 0.02
 """Seconds that finished polls wait for company, so that those of one tick are stored together."""
 
+GRACE = 0.25
+"""Seconds after its timeout in which a collector may still say itself why nothing came; then it is cut off."""
+
+SOON = 10.0
+"""Seconds within which a new source is polled for the first time, if there are not too many."""
+
+FIRST_POLLS = 25.0
+"""First polls per second at most: they cost much more than the later ones, which know what to expect."""
 
 MINUTE = 60.0
 
@@ -208,13 +216,13 @@ class PollLoops:
     async def _poll_forever(self, watch: Watch) -> None:
         turn = self._turns[watch.source] = _Turn(watch.open())
         try:
-            tick = self._clock.monotonic() + self._first_delay(watch.source)
+            tick, phase = self._first_tick(watch.source)
             while True:
                 await self._clock.sleep(tick - self._clock.monotonic())
                 async with turn.lock:
                     batch = await self._poll_once(watch, turn.collector, tick)
                 self._note(watch, batch)
-                tick = self._next_tick(watch.source, tick)
+                tick = phase = self._next_tick(watch.source, phase)
         finally:
             if self._turns.get(watch.source) is turn:
                 del self._turns[watch.source]
@@ -253,11 +261,17 @@ class PollLoops:
         self._note(watch, batch)
         await self._stored.wait()
 
-    def _first_delay(self, source: Source) -> float:
-        """Seconds until the first tick: the phase depends only on the source, so that load spreads evenly."""
+    def _first_tick(self, source: Source) -> tuple[float, float]:
+        """The first tick, and the tick on the source's own phase that the next ones count from.
+
+        The phase depends only on the source, so that load spreads evenly over the interval. The very first poll
+        comes soon all the same: people should not wait for a whole long interval.
+        """
         share = int.from_bytes(hashlib.blake2b(source.name.encode(), digest_size=4).digest()) / 2**32
-        # The very first poll should not keep people waiting for a whole long interval.
-        return share * min(source.interval, 10.0)
+        now = self._clock.monotonic()
+        soon = min(source.interval, max(SOON, len(self._watches) / FIRST_POLLS))
+        first, phase = now + share * soon, now + share * source.interval
+        return first, phase if phase <= first else phase - source.interval
 
     def _next_tick(self, source: Source, tick: float) -> float:
         """The next tick on the same phase; those that went by during an overrun are skipped and counted."""
@@ -348,7 +362,7 @@ async def poll_with(collector: Collector, watch: Watch, clock: Clock) -> Batch:
     source, timeout = watch.source, watch.target.timeout
     started, at = clock.monotonic(), clock.now()
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(timeout + GRACE):
             reading = await collector.poll(at=at, timeout=timeout)
         return Batch(source, at, reading, up=True, duration=clock.monotonic() - started)
     except TimeoutError:
