@@ -295,3 +295,26 @@ async def test_a_source_is_waiting_until_its_first_poll_is_stored() -> None:
         loops.replace([bench.watch("a", recipe=3), bench.watch("b")])
         loops.replace([bench.watch("b")])
         assert not loops.is_waiting(of_a)
+
+
+async def test_first_polls_come_soon_and_the_next_ones_spread_over_the_interval() -> None:
+    bench = Bench()
+    slow = [
+        Watch(target.source("m"), target, 1, lambda: Scripted(bench.clock, lambda: 0.0))
+        for number in range(200)
+        for target in [Target(f"t{number}", "127.0.0.1", modules=("m",), interval=100.0)]
+    ]
+    bench.loops.replace(slow)
+    start = bench.clock.now()
+    async with running(bench):
+        await bench.clock.advance(310)
+    times: dict[str, list[float]] = {}
+    for batch in bench.shelf.batches:
+        times.setdefault(batch.source.target, []).append(batch.at - start)
+    assert max(one[0] for one in times.values()) <= 10
+    seconds = sorted(one[1] for one in times.values())
+    assert seconds[0] < 10
+    assert seconds[100] == pytest.approx(50, abs=15)
+    assert 90 < seconds[-1] <= 100
+    assert all(np.allclose(np.diff(one[1:]), 100.0) for one in times.values())
+    assert bench.figure("sentinel_polls_missed_total", module="m") == 0

@@ -266,6 +266,28 @@ async def test_late_and_repeated_answers_are_counted_and_thrown_away() -> None:
         assert (registry.get_sample_value("sentinel_snmp_late_replies_total") or 0) > 0
 
 
+async def test_an_agent_slower_than_the_timeout_is_heard_by_its_late_answer() -> None:
+    """Each answer comes after its request has been repeated, and counts all the same."""
+    waiting: list[bytes] = []
+
+    def bend(request: Request) -> Sequence[bytes]:
+        waiting.append(agent.honest(request))
+        return [waiting.pop(0)] if len(waiting) > 1 else []
+
+    single = module_of(f"""
+modules:
+  table:
+    walk: [{OTHER}]
+    timeout: 200ms
+    retries: 2
+    metrics: [{{name: total, oid: {OTHER}.1, type: gauge}}]
+""")
+    agent = Agent(rows(1, 2), bend)
+    async with serving(agent), opened(single, agent.port) as collector:
+        for _ in range(3):
+            assert samples(await collector.poll(at=0, timeout=5)) == {"total{}": 2}
+
+
 async def test_a_repeating_oid_ends_the_column_and_is_reported() -> None:
     def bend(request: Request) -> Sequence[bytes] | None:
         if request.pdu != ber.GET_BULK:

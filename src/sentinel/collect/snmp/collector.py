@@ -21,13 +21,16 @@ from sentinel.collect.snmp.port import Ports, SockAddress
 from sentinel.collect.snmp.script import Chunk, Replay, Script, script_of
 from sentinel.collect.snmp.translate import Translation, Translator, families_of, unread_metrics
 from sentinel.collect.snmp.usm.reports import MEANINGS, REFUSED
-from sentinel.collect.snmp.walk import Tables, Walk
+from sentinel.collect.snmp.walk import Knock, Tables, Walk
 from sentinel.model.batch import EMPTY_LAYOUT, STALE, Floats, Layout, Reading
 from sentinel.runtime.clock import Clock
 
 DEFAULT_PORT = 161
 RESOLVE_AGAIN = 300.0
 """Seconds for which the address of a host name is used."""
+
+MEETINGS = 16
+"""Devices that are walked for the first time at once."""
 
 _MARGIN = 0.05
 """Share of the timeout kept for what follows the last answer."""
@@ -44,6 +47,8 @@ class Shared:
     metrics: SnmpMetrics
     clock: Clock
     devices: dict[tuple[str, int], Device] = field(default_factory=dict)
+    meetings: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MEETINGS))
+    """First polls under way: when all devices are new, some at a time get done, instead of all too late."""
     keeps_numbers: bool = True
     """Interfaces are shown by the number they were first seen by, not by the one they have now."""
 
@@ -115,7 +120,7 @@ class SnmpCollector:
             any_source=module.use_unconnected_udp_socket,
         )
         if self._script is None:
-            return await self._first(conversation, deadline, timeout)
+            return await self._meet(conversation, deadline, timeout)
         return await self._repeat(self._script, conversation, deadline, timeout)
 
     @property
@@ -161,6 +166,22 @@ class SnmpCollector:
         if self._device.budget != script.budget and not unread:
             self._rewrite(script.tables())
         return reading
+
+    async def _meet(self, conversation: Conversation, deadline: float, timeout: float) -> Reading:
+        """The first poll of a device: one that answers waits for its turn to be walked."""
+        await conversation.run([Knock(self._plan, self._access)], deadline)
+        if not conversation.has_heard:
+            raise self._silence(conversation, timeout)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._shared.meetings.acquire()
+        except TimeoutError:
+            text = f"{self._where} was not asked within {timeout:g}s: too many devices are met for the first time"
+            raise PollError("timeout", text) from None
+        try:
+            return await self._first(conversation, deadline, timeout)
+        finally:
+            self._shared.meetings.release()
 
     async def _first(self, conversation: Conversation, deadline: float, timeout: float) -> Reading:
         """Read everything, without knowing any rows."""

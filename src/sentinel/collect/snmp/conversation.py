@@ -12,7 +12,7 @@ import errno
 import socket
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from sentinel.collect.snmp import ber
@@ -49,12 +49,16 @@ class Ask(Protocol):
         ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Flight:
+    """A request, from when it is first sent until it is answered or given up."""
+
     ask: Ask
-    template: Template
-    sent_at: float
-    tries: int
+    template: Template | None = None
+    sent_at: float = 0.0
+    tries: int = 0
+    ids: list[int] = field(default_factory=list)
+    """Under which an answer is taken: of every try, because an answer to an early one may come late."""
 
 
 class Conversation:
@@ -89,8 +93,10 @@ class Conversation:
         self._source = None if any_source else address
         self._timeout, self._tries = timeout, retries + 1
         self._window = self._full_window = window
-        self._queue: deque[tuple[Ask, int]] = deque()
+        self._queue: deque[_Flight] = deque()
         self._flights: dict[int, _Flight] = {}
+        """Requests in flight, by the id of their last try."""
+        self._ids: dict[int, _Flight] = {}
         self._loop = asyncio.get_running_loop()
         self._done: asyncio.Future[None] = self._loop.create_future()
         self._probe: _Probe | None = None
@@ -105,7 +111,7 @@ class Conversation:
         if self._done.done():
             self._done = self._loop.create_future()
         self._deadline = deadline
-        self._queue.extend((ask, 0) for ask in asks)
+        self._queue.extend(map(_Flight, asks))
         first = min(deadline, self._loop.time() + self._timeout)
         timer = self._timer = self._loop.call_at(first, self._tick)
         try:
@@ -127,7 +133,10 @@ class Conversation:
         if request_id == self._proof:
             self._judge(data)
             return
-        flight = self._flights.pop(request_id)
+        flight = self._ids[request_id]
+        if self._flights.pop(flight.ids[-1], None) is None:
+            self._queue.remove(flight)  # an early try is answered while the next one waits for its turn
+        self._forget(flight)
         try:
             more = flight.ask.answered(self._access.opened(data))
         except ber.MalformedError:
@@ -143,7 +152,7 @@ class Conversation:
         else:
             self.has_heard, self._window = True, self._full_window
             if more:
-                self._queue.extend((ask, 0) for ask in more)
+                self._queue.extend(map(_Flight, more))
         self._fill()
 
     def malformed(self) -> None:
@@ -153,15 +162,28 @@ class Conversation:
 
     def _fill(self) -> None:
         while self._queue and len(self._flights) < self._window and not self._done.done():
-            ask, tries = self._queue.popleft()
-            self._send(ask, tries)
+            self._send(self._queue.popleft())
         if not self._flights and not self._queue and not self._done.done():
             self._done.set_result(None)
 
-    def _send(self, ask: Ask, tries: int) -> None:
+    def _send(self, flight: _Flight) -> None:
+        template = flight.ask.template
+        if flight.template is not template:
+            self._forget(flight)  # what it asked before is no longer what an answer is read as
+            flight.template = template
         request_id = self._port.expect(self._source, self)
-        self._flights[request_id] = _Flight(ask, ask.template, self._loop.time(), tries + 1)
-        self._transmit(request_id, ask.template)
+        flight.ids.append(request_id)
+        self._ids[request_id] = self._flights[request_id] = flight
+        flight.sent_at = self._loop.time()
+        flight.tries += 1
+        self._transmit(request_id, template)
+
+    def _forget(self, flight: _Flight) -> None:
+        """Take no answer to its tries any more."""
+        for number in flight.ids:
+            del self._ids[number]
+            self._port.forget(number)
+        flight.ids.clear()
 
     def _transmit(self, request_id: int, template: Template) -> None:
         self._sent += 1
@@ -173,18 +195,19 @@ class Conversation:
     def _repeat(self, flight: _Flight) -> None:
         """Ask again, or give the ask up where it has had its tries."""
         if flight.tries >= self._tries:
-            self._queue.extend((ask, 0) for ask in flight.ask.failed(self.trouble or "timeout"))
+            self._forget(flight)
+            self._queue.extend(map(_Flight, flight.ask.failed(self.trouble or "timeout")))
             return
         self._repeated += 1
         flight.ask.unanswered()
-        self._queue.appendleft((flight.ask, flight.tries))
+        self._queue.appendleft(flight)
 
     def _heed(self, report: ReportError, flight: _Flight) -> None:
         """Ask again with what a report taught, or give up: without the right user nothing will be answered."""
         self._metrics.reports.labels(report.kind).inc()
         self.report = report.kind
         if report.is_mended and flight.tries < self._tries + MENDS:
-            self._queue.appendleft((flight.ask, flight.tries))
+            self._queue.appendleft(flight)
             return
         flight.ask.failed("auth")
         self._give_all_up("auth")
@@ -224,7 +247,6 @@ class Conversation:
             self._all_silent(overdue)
         else:
             for number in overdue:
-                self._port.forget(number)
                 self._repeat(self._flights.pop(number))
         self._fill()
         if not self._done.done():
@@ -238,23 +260,22 @@ class Conversation:
 
     def _all_silent(self, overdue: list[int]) -> None:
         """Nothing at all has come: ask for one thing only, and find out whether the host refuses."""
-        flights = [self._flights.pop(number) for number in overdue]
-        for number in overdue:
-            self._port.forget(number)
+        first, *others = (self._flights.pop(number) for number in overdue)
         self._window = 1
-        first, *others = flights
-        self._queue.extendleft((one.ask, one.tries - 1) for one in reversed(others))
+        for one in reversed(others):
+            one.tries -= 1
+            self._queue.appendleft(one)
         if first.tries >= self._tries:
             self._give_all_up(self.trouble or "timeout")
             return
         self._repeat(first)
         if self._probe is None:
-            self._probe = _Probe(self._address, first.template)
+            self._probe = _Probe(self._address, first.ask.template)
         self._ask_for_proof()
 
     def _give_all_up(self, reason: str) -> None:
         self.trouble = self.trouble if reason == "timeout" and self.trouble else reason
-        asks = [one.ask for one in self._flights.values()] + [ask for ask, _ in self._queue]
+        asks = [one.ask for one in (*self._flights.values(), *self._queue)]
         self._drop_flights()
         self._queue.clear()
         for ask in asks:
@@ -263,8 +284,9 @@ class Conversation:
             self._done.set_result(None)
 
     def _drop_flights(self) -> None:
-        for number in self._flights:
+        for number in self._ids:
             self._port.forget(number)
+        self._ids.clear()
         self._flights.clear()
 
     def _close_probe(self) -> None:

@@ -61,6 +61,8 @@ class Plan:
     """Scalars: one instance each, below the root."""
     gets: tuple[tuple[int, bytes], ...]
     """Column and suffix of single instances."""
+    label_groups: tuple[int, ...]
+    """Of each column: those with the same number have the same labels in a row, but for the metric's name."""
 
     def needs(self, metric: Metric) -> list[bytes]:
         """OIDs of the columns without which the metric's labels are not known."""
@@ -96,7 +98,18 @@ def plan_of(module: SnmpModule) -> Plan:
     # What is walked within a column may be a single instance, which no GETNEXT from there on would give.
     leaves = [part.root for part in (*singles, *parts) if part.root != columns[part.column].oid]
     gets = tuple(_gets(columns, [*(ber.encode_oid(oid) for oid in module.get), *leaves]))
-    return Plan(module, columns, tuple(parts), tuple(singles), gets)
+    return Plan(module, columns, tuple(parts), tuple(singles), gets, _label_groups(columns))
+
+
+def _label_groups(columns: tuple[Column, ...]) -> tuple[int, ...]:
+    kinds: list[tuple[object, object]] = []
+    groups = []
+    for column in columns:
+        kind = (column.metric.indexes, column.metric.lookups) if column.metric else ((), ())
+        if kind not in kinds:
+            kinds.append(kind)
+        groups.append(kinds.index(kind))
+    return tuple(groups)
 
 
 def _label_oids(metric: Metric) -> list[bytes]:

@@ -95,6 +95,8 @@ class Translator:
         self._if_numbers: dict[int, int] = {}
         self._numbers = {column.oid: number for number, column in enumerate(plan.columns)}
         self._looked_up: dict[tuple[str, str, str, texts.Numbers], tuple[str, texts.Numbers | None]] = {}
+        self._of_rows: dict[tuple[int, bytes], dict[str, str]] = {}
+        """Labels of rows that have been worked out for another metric of the same table."""
 
     def translate(self, tables: Tables, without: Mapping[int, str] | None = None) -> Translation:
         """
@@ -102,7 +104,7 @@ class Translator:
             without: columns that could not be read whole; metrics whose labels need one of them are left out.
         """
         result, seen = Translation(), set[Labels]()
-        self._looked_up.clear()
+        self._forget()
         gone = {self._plan.columns[column].oid for column in without or ()}
         self._if_numbers = self._numbers_of_interfaces(tables, gone)
         for number, column in enumerate(self._plan.columns):
@@ -112,7 +114,8 @@ class Translator:
             for suffix, cell in tables.get(number, {}).items():
                 if cell[0] == ABSENT:
                     continue
-                for labels, value in self._samples(metric, suffix, cell, tables):
+                row = self._row_labels(number, metric, suffix, tables)
+                for labels, value in self._samples(metric, suffix, cell, tables, row):
                     if labels in seen:
                         result.twice.add(labels.name)
                         continue
@@ -123,14 +126,29 @@ class Translator:
                     scales = value is None
                     result.scales.append(metric.scale if scales and metric.scale else 1.0)
                     result.offsets.append(metric.offset if scales else 0.0)
-        self._looked_up.clear()
+        self._forget()
         return result
 
+    def _forget(self) -> None:
+        self._looked_up.clear()
+        self._of_rows.clear()
+
+    def _row_labels(self, column: int, metric: Metric, suffix: bytes, tables: Tables) -> dict[str, str]:
+        """A row's labels, worked out once for all metrics that share them."""
+        key = self._plan.label_groups[column], suffix
+        known = self._of_rows.get(key)
+        if known is None:
+            known = self._of_rows[key] = self._labels(metric, suffix, tables)
+        return known.copy()
+
     def _samples(
-        self, metric: Metric, suffix: bytes, cell: Cell, tables: Tables
+        self, metric: Metric, suffix: bytes, cell: Cell, tables: Tables, labels: dict[str, str]
     ) -> Iterator[tuple[Labels, float | None]]:
-        """The series of one value: labels, and the value where the labels carry what the device said."""
-        labels = self._labels(metric, suffix, tables)
+        """The series of one value: labels, and the value where the labels carry what the device said.
+
+        Args:
+            labels: those of the row; they are changed here.
+        """
         labels[METRIC_NAME] = sample_name(metric)
         tag, content = cell
         if metric.type in NUMBER_TYPES or metric.type in DATE_TYPES:

@@ -104,6 +104,25 @@ def chunks(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
         yield items[start : start + size]
 
 
+class Knock:
+    """Asks for the first thing there is, to see whether anybody answers."""
+
+    def __init__(self, plan: Plan, access: Access) -> None:
+        roots = [part.root for part in (*plan.singles, *plan.parts)]
+        roots += [plan.columns[column].oid + suffix for column, suffix in plan.gets]
+        self.template = message.get_next(access, roots[:1])
+
+    def answered(self, data: bytes) -> Sequence[Ask]:
+        ber.read_reply(data)
+        return ()
+
+    def unanswered(self) -> None:
+        pass
+
+    def failed(self, reason: str) -> Sequence[Ask]:
+        return ()
+
+
 class _Get:
     """GET of single instances."""
 
