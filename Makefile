@@ -57,6 +57,10 @@ bench: $(addprefix bench-,$(BENCHES)) ## Measure everything beside its peers; fi
 $(addprefix bench-,$(BENCHES)): bench-%: $(VENV)/.test servers
 	$(BIN)/python -m bench.$*
 
+.PHONY: bench-snmp-fleet
+bench-snmp-fleet: $(VENV)/.test servers ## Poll a thousand simulated switches in one process, some of them silent
+	$(BIN)/python -m bench.snmp_fleet
+
 .PHONY: conformance
 conformance: $(VENV)/.test ## Run Prometheus' engine tests: make conformance DIR=<folder of .test files>
 	$(BIN)/python -m bench.conformance $(DIR)

@@ -1,10 +1,13 @@
 """A simulated switch for benchmarks: answers GET, GETNEXT and GETBULK fast, with counters that move.
 
-python -m bench.snmp_agent PORTS    (prints its UDP port, then serves until its input ends)
+python -m bench.snmp_agent PORTS [DEVICES [SILENT]]
+
+Prints its UDP ports, one for each device, then serves until its input ends. The last SILENT devices never answer.
 """
 
 from __future__ import annotations
 
+import resource
 import selectors
 import socket
 import sys
@@ -125,22 +128,36 @@ class Switch:
 
 
 def main() -> None:
-    switch = Switch(int(sys.argv[1]))
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-    sock.bind(("127.0.0.1", 0))
-    print(sock.getsockname()[1], flush=True)
+    ports, devices, silent = (int(word) for word in (*sys.argv[1:], "1", "0")[:3])
+    switch = Switch(ports)
+    _allow_files(devices + 64)
+    sockets = [_socket() for _ in range(devices)]
+    print(*(sock.getsockname()[1] for sock in sockets), flush=True)
     ready = selectors.DefaultSelector()
-    ready.register(sock, selectors.EVENT_READ)
+    for sock in sockets[: devices - silent]:
+        ready.register(sock, selectors.EVENT_READ)
     ready.register(sys.stdin, selectors.EVENT_READ)
     while True:
         for key, _ in ready.select():
             if key.fileobj is sys.stdin:
                 return
-            data, source = sock.recvfrom(65535)
+            assert isinstance(key.fileobj, socket.socket)
+            data, source = key.fileobj.recvfrom(65535)
             reply = switch.answer(data)
             if reply is not None:
-                sock.sendto(reply, source)
+                key.fileobj.sendto(reply, source)
+
+
+def _socket() -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    return sock
+
+
+def _allow_files(count: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, hard), hard))
 
 
 if __name__ == "__main__":
