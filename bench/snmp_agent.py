@@ -89,8 +89,8 @@ class Switch:
 
     def answer(self, data: bytes) -> bytes | None:
         at = ber.request_id_place(data)
-        request_id = data[at : at + 6]
-        at += 6
+        request_id = data[at : at + 2 + data[at + 1]]
+        at += len(request_id)
         first, second = data[at + 2], data[at + 5]
         length, start = (data[at + 7], at + 8) if data[at + 7] < 0x80 else ber._read_length(data, at + 7)
         oids = [ber.oid_numbers(bind[0]) for bind in ber.read_varbinds(data, start, start + length, 1000)]
