@@ -10,7 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 
 from bench.form import Figure, Report, cpu_ms
 from bench.snmp_agent import COLUMNS
-from bench.snmp_peers import SUBTREES, bulkwalk, exporter, pysnmp
+from bench.snmp_peers import SUBTREES, bulkwalk, exporter, pysnmp, tried
 from sentinel.collect.collector import Collector
 from sentinel.collect.snmp.driver import SnmpDriver
 from sentinel.collect.snmp.modules import SnmpModule, parse_modules
@@ -116,9 +116,14 @@ def main() -> int:
         report.ours("poll to array", alone)
         report.ours("first poll (walk)", walks)
         varbinds, series = len(COLUMNS) * PORTS, len(read.metrics) * PORTS
-        report.peer("snmp_exporter", exporter(port, peers_module(read), series, REPEAT), against=WHOLE)
-        report.peer("snmpbulkwalk", bulkwalk(port, varbinds, REPEAT), against=WHOLE)
-        report.peer("pysnmp", pysnmp(port), against=WHOLE)
+        peers: dict[str, Callable[[], Figure]] = {
+            "snmp_exporter": lambda: exporter(port, peers_module(read), series, REPEAT),
+            "snmpbulkwalk": lambda: bulkwalk(port, varbinds, REPEAT),
+            "pysnmp": lambda: pysnmp(port),
+        }
+        for name, work in peers.items():
+            figure, missing = tried(name, work)
+            report.peer(name, figure, against=WHOLE, missing=missing)
     report.extra["varbinds"] = varbinds
     for peer, least in LEAST.items():
         ratio = report.ratio(peer)
