@@ -17,10 +17,12 @@ from sentinel import __version__
 from sentinel.care import Care
 from sentinel.collect.drivers import Drivers
 from sentinel.collect.poll import PollLoops
+from sentinel.collect.snmp.numbers import InterfaceNumbers
 from sentinel.collect.traps.receiver import Traps
 from sentinel.collect.traps.secure import engine_id_of
 from sentinel.config.settings import load_settings
 from sentinel.db.database import Database
+from sentinel.db.interfaces import InterfaceStore
 from sentinel.db.pulse import beat, last_alive
 from sentinel.faces import build_faces
 from sentinel.incidents.incidents import Incidents
@@ -76,7 +78,10 @@ async def _run(path: Path) -> None:
         db = await stack.enter_async_context(
             Database.open(settings.store.url, clock=clock, data_dir=running.data_dir)
         )
-        drivers = Drivers(clock, registry, ssh_connects=settings.collect.ssh_connects)
+        numbers = InterfaceNumbers(InterfaceStore(db))
+        await numbers.restore([(target.host, target.port or 161) for target in running.targets])
+        stack.push_async_callback(numbers.save)
+        drivers = Drivers(clock, registry, ssh_connects=settings.collect.ssh_connects, numbers=numbers)
         stack.push_async_callback(drivers.close)
         sender = Sender(db, receivers, clock=clock, registry=registry)
         stack.push_async_callback(sender.close)
@@ -153,6 +158,7 @@ async def _run(path: Path) -> None:
         await Supervisor(clock, registry).run(
             {
                 "polls": loops.run,
+                "interface numbers": numbers.run,
                 "rules": rules.run,
                 **({"traps": lambda: traps.run(trap_channel)} if trap_channel is not None else {}),
                 "ledger": ledger.run,

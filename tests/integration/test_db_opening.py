@@ -216,3 +216,26 @@ async def test_killed_while_it_is_made_it_is_old_or_new_never_between(tmp_path: 
         await asyncio.to_thread(subprocess.run, command, env=os.environ | {"PYTHONPATH": source}, check=False)
         assert not path.exists()
         await opened(folder)
+
+
+@pytest.mark.parametrize("older", schema.OLDER)
+async def test_an_older_database_keeps_what_is_in_it(
+    tmp_path: Path, older: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from alembic import command
+
+    whole = command.upgrade
+    with monkeypatch.context() as patched:
+        patched.setattr(command, "upgrade", lambda config, _: whole(config, older))
+        schema.create(tmp_path / "sentinel.db")
+    assert schema.inspect(tmp_path / "sentinel.db", thoroughly=True) == older
+    with closing(sqlite3.connect(tmp_path / "sentinel.db")) as file, file:
+        file.execute("INSERT INTO meta VALUES ('before', 'kept')")
+    async with (
+        Database.open(URL, clock=SystemClock(), data_dir=tmp_path) as db,
+        db.reading() as connection,
+    ):
+        assert (
+            await connection.execute(select(meta.c.value).where(meta.c.name == "before"))
+        ).scalar() == "kept"
+    assert schema.inspect(tmp_path / "sentinel.db", thoroughly=True) == schema.SCHEMA

@@ -15,6 +15,7 @@ from sentinel.collect.modules import Modules
 from sentinel.collect.poll import Watch
 from sentinel.collect.snmp.driver import SnmpDriver
 from sentinel.collect.snmp.modules import SnmpModule
+from sentinel.collect.snmp.numbers import InterfaceNumbers
 from sentinel.collect.snmp.on_demand import Scrape
 from sentinel.collect.ssh.driver import SshDriver
 from sentinel.collect.ssh.modules import SshModule
@@ -34,11 +35,20 @@ OWN_INTERVAL = 15.0
 class Drivers:
     """Owns the drivers for as long as the daemon runs; a reload changes what they know, not the drivers."""
 
-    def __init__(self, clock: Clock, registry: CollectorRegistry, *, ssh_connects: int = 20) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        registry: CollectorRegistry,
+        *,
+        ssh_connects: int = 20,
+        numbers: InterfaceNumbers | None = None,
+    ) -> None:
         self._snmp_modules: dict[str, SnmpModule] = {}
         self._ssh_modules: dict[str, SshModule] = {}
         self._auths: dict[str, Auth] = {}
-        self._snmp = SnmpDriver(self._snmp_modules, self._auths, clock=clock, registry=registry)
+        self._snmp = SnmpDriver(
+            self._snmp_modules, self._auths, clock=clock, registry=registry, numbers=numbers
+        )
         self._drivers: dict[Kind | Literal["own"], Driver] = {
             "local": LocalDriver(clock=clock, registry=registry),
             "own": OwnDriver(registry),

@@ -13,9 +13,9 @@ from sqlalchemy.pool import NullPool
 
 from sentinel.db.errors import UnusableDatabaseError
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """Revision that this version reads and writes."""
-OLDER: tuple[str, ...] = ()
+OLDER: tuple[str, ...] = ("0001",)
 """Revisions that the migrations start from."""
 
 APPLICATION_ID = 0x534E544C

@@ -157,6 +157,15 @@ token = Table(
     ),
 )
 
+interfaces = Table(
+    "interfaces",
+    metadata,
+    Column("agent", Text, primary_key=True),
+    Column("numbers", JSON, nullable=False),
+    Column("changed_at", Float, nullable=False),
+)
+"""Of each SNMP agent (HOST:PORT) the numbers that its interfaces' series carry, by ifName."""
+
 meta = Table(
     "meta",
     metadata,

@@ -16,6 +16,7 @@ from sentinel.collect.snmp.device import Device
 from sentinel.collect.snmp.layouts import Layouts
 from sentinel.collect.snmp.message import Access
 from sentinel.collect.snmp.metrics import SnmpMetrics
+from sentinel.collect.snmp.numbers import InterfaceNumbers
 from sentinel.collect.snmp.plan import Plan
 from sentinel.collect.snmp.port import Ports, SockAddress
 from sentinel.collect.snmp.script import Chunk, Replay, Script, script_of
@@ -51,10 +52,14 @@ class Shared:
     """First polls under way: when all devices are new, some at a time get done, instead of all too late."""
     keeps_numbers: bool = True
     """Interfaces are shown by the number they were first seen by, not by the one they have now."""
+    numbers: InterfaceNumbers = field(default_factory=InterfaceNumbers)
 
     def device(self, host: str, port: int) -> Device:
         """What is known of the agent at this address."""
-        return self.devices.setdefault((host, port), Device())
+        known = self.devices.get((host, port))
+        if known is None:
+            known = self.devices[host, port] = Device(interfaces=self.numbers.of(host, port))
+        return known
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from sentinel.collect.snmp.layouts import Layouts
 from sentinel.collect.snmp.message import Access, Community
 from sentinel.collect.snmp.metrics import SnmpMetrics
 from sentinel.collect.snmp.modules import SnmpModule
+from sentinel.collect.snmp.numbers import InterfaceNumbers
 from sentinel.collect.snmp.on_demand import CountingCollector, OnDemand, Scrape
 from sentinel.collect.snmp.plan import Plan, plan_of
 from sentinel.collect.snmp.port import Ports
@@ -35,6 +36,7 @@ class SnmpDriver:
         modules: by name.
         auths: every [auth.NAME], of all kinds.
         registry: where the engine's own metrics go.
+        numbers: by which the interfaces of devices are known; without it from now on.
     """
 
     def __init__(
@@ -44,12 +46,15 @@ class SnmpDriver:
         *,
         clock: Clock,
         registry: CollectorRegistry,
+        numbers: InterfaceNumbers | None = None,
     ) -> None:
         self._modules, self._auths = modules, auths
         self._plans: dict[str, tuple[SnmpModule, Plan]] = {}
         metrics = SnmpMetrics(registry)
         self._keyring = Keyring()
-        self._shared = Shared(Ports(metrics), Layouts(), metrics, clock)
+        self._shared = Shared(
+            Ports(metrics), Layouts(), metrics, clock, numbers=numbers or InterfaceNumbers()
+        )
         self._on_demand = OnDemand(clock, metrics)
 
     def open(self, target: Target, module: str) -> Collector:

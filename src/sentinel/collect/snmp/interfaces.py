@@ -6,7 +6,7 @@ now. So a series goes on, and an alert with it. See docs/adr/0004-interface-numb
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 IF_NAME = "1.3.6.1.2.1.31.1.1.1.1"
 """ifName (IF-MIB, RFC 2863)."""
@@ -16,15 +16,31 @@ IF_INDEX = "ifIndex"
 MOST_GONE = 1000
 """Names remembered of interfaces that a device no longer has."""
 
+LONGEST_NAME = 255
+"""Characters of an ifName (a DisplayString, RFC 2579); longer ones are no names and tell nothing."""
+
 
 class Interfaces:
     """What one device called its interfaces, and the numbers they are known by."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_changed", "_known")
 
-    def __init__(self) -> None:
-        self._known: dict[str, int] = {}
+    def __init__(
+        self, known: Mapping[str, int] | None = None, *, changed: Callable[[], None] = lambda: None
+    ) -> None:
+        """
+        Args:
+            known: what was remembered of them before.
+            changed: called when that is no longer so.
+        """
+        self._known = dict(known or {})
         """Name → number that its series carry; those seen last stand at the end."""
+        self._changed = changed
+
+    @property
+    def known(self) -> Mapping[str, int]:
+        """Name → number that its series carry; those seen last stand at the end."""
+        return self._known
 
     def numbers(self, names: Mapping[int, str]) -> dict[int, int]:
         """The number to show for each present one; different ones for different interfaces.
@@ -35,7 +51,11 @@ class Interfaces:
         counts: dict[str, int] = {}
         for name in names.values():
             counts[name] = counts.get(name, 0) + 1
-        telling = {index: name for index, name in names.items() if name and counts[name] == 1}
+        telling = {
+            index: name
+            for index, name in names.items()
+            if 0 < len(name) <= LONGEST_NAME and counts[name] == 1
+        }
         shown: dict[int, int] = {}
         taken: set[int] = set()
         for index, name in telling.items():
@@ -53,9 +73,12 @@ class Interfaces:
         free = iter([index for index in sorted(names) if index not in taken])
         for index in strangers:
             shown[index] = next(free)
+        is_changed = False
         for index, name in telling.items():
-            self._known.pop(name, None)
+            is_changed |= self._known.pop(name, None) != shown[index]
             self._known[name] = shown[index]
         for name in list(self._known)[: max(len(self._known) - len(telling) - MOST_GONE, 0)]:
             del self._known[name]
+        if is_changed:
+            self._changed()
         return shown
