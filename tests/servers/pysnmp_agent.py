@@ -39,6 +39,7 @@ _AUTH: dict[str, Any] = {
 _PRIV: dict[str, Any] = {
     "": config.USM_PRIV_NONE,
     "DES": config.USM_PRIV_CBC56_DES,
+    "3DES": config.USM_PRIV_CBC168_3DES,
     "AES": config.USM_PRIV_CFB128_AES,
     "AES192": config.USM_PRIV_CFB192_AES_BLUMENTHAL,
     "AES256": config.USM_PRIV_CFB256_AES_BLUMENTHAL,

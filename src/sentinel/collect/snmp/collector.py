@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sentinel.collect.collector import PollError
+from sentinel.collect.snmp import errors
 from sentinel.collect.snmp.conversation import Conversation
 from sentinel.collect.snmp.device import Device
 from sentinel.collect.snmp.layouts import Layouts
@@ -21,7 +22,6 @@ from sentinel.collect.snmp.plan import Plan
 from sentinel.collect.snmp.port import Ports, SockAddress
 from sentinel.collect.snmp.script import Chunk, Replay, Script, script_of
 from sentinel.collect.snmp.translate import Translation, Translator, families_of, unread_metrics
-from sentinel.collect.snmp.usm.reports import MEANINGS, REFUSED
 from sentinel.collect.snmp.walk import Knock, Tables, Walk
 from sentinel.model.batch import EMPTY_LAYOUT, STALE, Floats, Layout, Reading
 from sentinel.runtime.clock import Clock
@@ -35,8 +35,6 @@ MEETINGS = 16
 
 _MARGIN = 0.05
 """Share of the timeout kept for what follows the last answer."""
-
-_ERRORS = {2: "noSuchName", 5: "genErr", 6: "noAccess", 13: "resourceUnavailable", 16: "authorizationError"}
 
 
 @dataclass(slots=True)
@@ -264,44 +262,15 @@ class SnmpCollector:
     # Errors
 
     def _silence(self, conversation: Conversation, timeout: float) -> PollError:
-        where, trouble = self._where, conversation.trouble
-        if trouble == "auth":
-            return PollError(trouble, f"{where} {MEANINGS.get(conversation.report, REFUSED)}")
-        said: dict[str, Callable[[], str]] = {
-            "refused": lambda: f"{where} refused: the host is up, but no SNMP agent listens there",
-            "unreachable": lambda: f"no route to {where}: check the address and the network",
-            "malformed": lambda: f"{where} answers, but not in SNMP: is this the right port and version?",
-            "too_big": lambda: f"the request to {where} is too big to be sent: name fewer OIDs under 'get'",
-        }
-        if trouble in said:
-            return PollError(trouble, said[trouble]())
-        if conversation.report:
-            text = (
-                f"{where} says who it is, but answered none of the user's requests within {timeout:g}s: "
-                "check username, passwords and context_name"
-            )
-            return PollError("timeout", text)
-        question = "" if self._access.version == 3 else ", is the community right"
-        text = f"no answer from {where} within {timeout:g}s: is the agent up, does it allow this address{question}?"
-        return PollError("timeout", text)
+        trouble, report = conversation.trouble, conversation.report
+        return errors.silence(self._where, trouble, report, version=self._access.version, timeout=timeout)
 
     def _refusal(self, walk: Walk, timeout: float) -> PollError:
-        reason = next(iter(walk.unread.values()))
-        if reason == "error_status":
-            error = _ERRORS.get(walk.error, "error")
-            who = "user and security_level" if self._access.version == 3 else "module"
-            text = (
-                f"{self._where} answers with {error}({walk.error}): does the agent's view allow this {who}?"
-            )
-            return PollError(reason, text)
-        if reason == "timeout":
-            return PollError(reason, f"{self._where} stopped answering; nothing came within {timeout:g}s")
-        text = f"{self._where} answers, but nothing in it can be used ({reason.replace('_', ' ')})"
-        return PollError(reason, text)
+        return errors.refusal(self._where, walk, version=self._access.version, timeout=timeout)
 
     @property
     def _where(self) -> str:
-        return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
+        return errors.place_of(self._host, self._port)
 
     async def _resolve(self, patience: float) -> tuple[socket.AddressFamily, SockAddress]:
         now = self._shared.clock.monotonic()

@@ -99,7 +99,7 @@ class Conversation:
         self._ids: dict[int, _Flight] = {}
         self._loop = asyncio.get_running_loop()
         self._done: asyncio.Future[None] = self._loop.create_future()
-        self._probe: _Probe | None = None
+        self._probe: Probe | None = None
         self._proof = 0
         """The request-id of the proof under way."""
         self._sent = self._repeated = 0
@@ -270,7 +270,7 @@ class Conversation:
             return
         self._repeat(first)
         if self._probe is None:
-            self._probe = _Probe(self._address, first.ask.template)
+            self._probe = Probe(self._address, first.ask.template)
         self._ask_for_proof()
 
     def _give_all_up(self, reason: str) -> None:
@@ -295,7 +295,7 @@ class Conversation:
             self._probe = None
 
 
-class _Probe:
+class Probe:
     """Asks a silent host once more from a connected socket, which alone is told when the host refuses."""
 
     def __init__(self, address: SockAddress, template: Template) -> None:

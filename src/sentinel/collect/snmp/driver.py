@@ -18,6 +18,9 @@ from sentinel.collect.snmp.numbers import InterfaceNumbers
 from sentinel.collect.snmp.on_demand import CountingCollector, OnDemand, Scrape
 from sentinel.collect.snmp.plan import Plan, plan_of
 from sentinel.collect.snmp.port import Ports
+from sentinel.collect.snmp.pysnmp_collector import PysnmpCollector
+from sentinel.collect.snmp.pysnmp_engine import PysnmpEngines
+from sentinel.collect.snmp.usm.engine import Engine
 from sentinel.collect.snmp.usm.keys import Keyring, User
 from sentinel.collect.snmp.usm.session import Session
 from sentinel.config.auth import SnmpAuth, SshAuth
@@ -52,6 +55,7 @@ class SnmpDriver:
         self._plans: dict[str, tuple[SnmpModule, Plan]] = {}
         metrics = SnmpMetrics(registry)
         self._keyring = Keyring()
+        self._pysnmp = PysnmpEngines()
         self._shared = Shared(
             Ports(metrics), Layouts(), metrics, clock, numbers=numbers or InterfaceNumbers()
         )
@@ -89,24 +93,41 @@ class SnmpDriver:
         known = self._plans.get(wanted.name)
         if known is None or known[0] != wanted:
             known = self._plans[wanted.name] = (wanted, plan_of(wanted))
-        access = self._access(target, wanted)
-        if not wanted.filters:
-            return SnmpCollector(target.host, target.port, access, known[1], shared)
-        return FilteredCollector(
-            wanted, lambda plan: SnmpCollector(target.host, target.port, access, plan, shared)
-        )
+        auth = self._auth(target, wanted)
 
-    def _access(self, target: Target, module: SnmpModule) -> Access:
+        def collector(plan: Plan) -> CountingCollector:
+            if auth.engine == "pysnmp":
+                return self._by_pysnmp(target, auth, plan, shared)
+            return SnmpCollector(target.host, target.port, self._access(target, auth), plan, shared)
+
+        return FilteredCollector(wanted, collector) if wanted.filters else collector(known[1])
+
+    def _auth(self, target: Target, module: SnmpModule) -> SnmpAuth:
         auths = (self._auths.get(name) for name in target.auths)
         implicit = module.auth or IMPLICIT_AUTH
         auth = next((auth for auth in auths if isinstance(auth, SnmpAuth)), implicit)
-        if module.snmp_context:
-            auth = auth.model_copy(update={"context_name": module.snmp_context})
+        return auth.model_copy(update={"context_name": module.snmp_context}) if module.snmp_context else auth
+
+    def _access(self, target: Target, auth: SnmpAuth) -> Access:
         if auth.version != 3:
             return Community(auth.version, auth.community.reveal().encode())
         engine = self._shared.device(target.host, target.port or DEFAULT_PORT).engine
         return Session(User.of(auth), engine, self._keyring, self._shared.clock.monotonic)
 
+    def _by_pysnmp(self, target: Target, auth: SnmpAuth, plan: Plan, shared: Shared) -> CountingCollector:
+        nobody = Session(User(""), Engine(), self._keyring, shared.clock.monotonic)
+        access = nobody if auth.version == 3 else self._access(target, auth)
+        return PysnmpCollector(
+            target.host,
+            target.port,
+            auth=auth,
+            access=access,
+            plan=plan,
+            shared=shared,
+            engines=self._pysnmp,
+        )
+
     async def close(self) -> None:
         await self._on_demand.close()
         self._shared.ports.close()
+        self._pysnmp.close()

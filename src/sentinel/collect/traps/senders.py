@@ -51,8 +51,8 @@ class Sender:
 
     @property
     def users(self) -> tuple[SnmpAuth, ...]:
-        """Of version 3."""
-        return tuple(auth for auth in self.auths if auth.version == 3)
+        """Of version 3, as far as the receiver can decrypt what they send."""
+        return tuple(auth for auth in self.auths if auth.version == 3 and auth.priv_protocol != "3DES")
 
 
 class Bucket:

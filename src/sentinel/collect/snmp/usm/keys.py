@@ -54,6 +54,12 @@ class User:
 
     @classmethod
     def of(cls, auth: SnmpAuth) -> User:
+        """
+        Raises:
+            ValueError: only pysnmp can encrypt like that.
+        """
+        if auth.priv_protocol == "3DES":
+            raise ValueError("3DES is left to pysnmp")
         return cls(
             auth.username,
             auth.security_level,
