@@ -7,23 +7,22 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sentinel.collect.collector import PollError
 from sentinel.collect.snmp import errors
 from sentinel.collect.snmp.conversation import Conversation
 from sentinel.collect.snmp.device import Device
+from sentinel.collect.snmp.gather import Gather
 from sentinel.collect.snmp.layouts import Layouts
 from sentinel.collect.snmp.message import Access
 from sentinel.collect.snmp.metrics import SnmpMetrics
 from sentinel.collect.snmp.numbers import InterfaceNumbers
+from sentinel.collect.snmp.outline import Outline, Outlines, Request
 from sentinel.collect.snmp.plan import Plan
 from sentinel.collect.snmp.port import Ports, SockAddress
-from sentinel.collect.snmp.script import Chunk, Replay, Script, script_of
-from sentinel.collect.snmp.translate import Translation, Translator, families_of, unread_metrics
+from sentinel.collect.snmp.script import Replay, Script
+from sentinel.collect.snmp.translate import Translation, translated, unread_metrics
 from sentinel.collect.snmp.walk import Knock, Tables, Walk
-from sentinel.model.batch import EMPTY_LAYOUT, STALE, Floats, Layout, Reading
+from sentinel.model.batch import EMPTY_LAYOUT, Floats, Layout, Reading
 from sentinel.runtime.clock import Clock
 
 DEFAULT_PORT = 161
@@ -45,6 +44,7 @@ class Shared:
     layouts: Layouts
     metrics: SnmpMetrics
     clock: Clock
+    outlines: Outlines = field(default_factory=Outlines)
     devices: dict[tuple[str, int], Device] = field(default_factory=dict)
     meetings: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MEETINGS))
     """First polls under way: when all devices are new, some at a time get done, instead of all too late."""
@@ -60,28 +60,6 @@ class Shared:
         return known
 
 
-@dataclass(frozen=True, slots=True)
-class _Gather:
-    """How the values of a layout come out of a script's cells."""
-
-    cells: NDArray[np.intp]
-    constant: NDArray[np.bool_]
-    constants: Floats
-    scales: Floats | None
-    """None: no metric of the module is scaled or shifted."""
-    offsets: Floats
-
-    def values(self, cells: Floats, lost: Iterable[Chunk]) -> Floats:
-        values: Floats = cells[self.cells]
-        if self.scales is not None:
-            values = values * self.scales + self.offsets
-        np.copyto(values, self.constants, where=self.constant)
-        for chunk in lost:
-            taken = chunk.cells
-            values[(self.cells >= taken.start) & (self.cells < taken.stop)] = STALE
-        return values
-
-
 class SnmpCollector:
     """Collector of one target and SNMP module."""
 
@@ -89,11 +67,10 @@ class SnmpCollector:
         self._host, self._port = host, port or DEFAULT_PORT
         self._access, self._plan, self._shared = access, plan, shared
         self._device = shared.device(host, self._port)
-        interfaces = self._device.interfaces if shared.keeps_numbers else None
-        self._translator, self._families = Translator(plan, interfaces), families_of(plan)
+        self._interfaces = self._device.interfaces if shared.keeps_numbers else None
         self._layout: Layout = EMPTY_LAYOUT
         self._script: Script | None = None
-        self._gather: _Gather | None = None
+        self._gather: Gather | None = None
         self._twice: frozenset[str] = frozenset()
         self._address: tuple[socket.AddressFamily, SockAddress] | None = None
         self._resolved_at = 0.0
@@ -129,11 +106,12 @@ class SnmpCollector:
     @property
     def values_read(self) -> int:
         """Values that the last whole poll gave."""
-        return len(self._script.cells) if self._script is not None else 0
+        return self._script.outline.size if self._script is not None else 0
 
     async def close(self) -> None:
         self._shared.layouts.release(self._layout)
-        self._layout, self._script, self._gather = EMPTY_LAYOUT, None, None
+        self._layout = EMPTY_LAYOUT
+        self._forget()
 
     # The two ways to poll
 
@@ -143,6 +121,8 @@ class SnmpCollector:
         replay = Replay(script, self._device)
         await conversation.run(replay.asks(), deadline)
         replay.finish()
+        if replay.is_relabelled:
+            self._gather = None
         if replay.malformed:
             self._shared.metrics.malformed.inc(replay.malformed)
         if not conversation.has_heard:
@@ -153,21 +133,21 @@ class SnmpCollector:
             if replay.failed and conversation.trouble != "auth":
                 self._device.shrink()
             columns = self._with_tables(unread)
-            walk = await self._walked(conversation, deadline, columns, script.tables())
+            walk = await self._walked(conversation, deadline, columns, script.tables(replay.cells))
             if not walk.unread:
-                return self._rewrite(walk.tables)
+                return await self._rewrite(walk.tables)
             if set(walk.unread.values()) != {"timeout"}:
-                return self._partial(walk)
+                return await self._partial(walk)
             # Out of time: the rows known before stay, what was not read of them is stale.
             unread = walk.unread | dict.fromkeys(columns, "timeout")
-            lost = [chunk for chunk in script.chunks if not columns.isdisjoint(chunk.columns)]
+            lost = [one for one in script.outline.requests if not columns.isdisjoint(one.columns)]
         elif not unread:
             self._device.went_well()
-        if replay.is_relabelled or self._gather is None:
-            self._label(script, self._translator.translate(script.tables()))
-        reading = self._reading(script, lost, unread)
-        if self._device.budget != script.budget and not unread:
-            self._rewrite(script.tables())
+        if self._gather is None:
+            self._label(script.outline, await self._translated(script.tables(replay.cells)))
+        reading = self._reading(replay.cells, lost, unread)
+        if self._device.budget != script.outline.budget and not unread:
+            await self._rewrite(script.tables(replay.cells))
         return reading
 
     async def _meet(self, conversation: Conversation, deadline: float, timeout: float) -> Reading:
@@ -193,7 +173,7 @@ class SnmpCollector:
             raise self._silence(conversation, timeout)
         if walk.unread and not any(walk.tables.values()):
             raise self._refusal(walk, timeout)
-        return self._partial(walk) if walk.unread else self._rewrite(walk.tables)
+        return await (self._partial(walk) if walk.unread else self._rewrite(walk.tables))
 
     async def _walked(
         self, conversation: Conversation, deadline: float, columns: Iterable[int], known: Tables
@@ -212,52 +192,48 @@ class SnmpCollector:
 
     # Readings
 
-    def _rewrite(self, tables: Tables) -> Reading:
+    async def _rewrite(self, tables: Tables) -> Reading:
         """A new script for these rows, and the reading they give."""
-        script = script_of(self._plan, tables, self._device, self._access)
-        self._script = script
-        self._label(script, self._translator.translate(tables))
-        return self._reading(script, (), {})
+        outline = self._shared.outlines.take(self._plan, tables, self._device.budget, self._access)
+        self._forget()
+        script = self._script = Script(outline, tables)
+        cells = script.cells(tables)
+        self._label(outline, await self._translated(tables))
+        return self._reading(cells, (), {})
 
-    def _label(self, script: Script, translation: Translation) -> None:
-        places = script.places()
-        self._layout = self._shared.layouts.exchange(self._layout, translation.series, self._families)
+    def _forget(self) -> None:
+        """Give up the script."""
+        if self._script is not None:
+            self._shared.outlines.release(self._script.outline)
+        self._script = self._gather = None
+
+    async def _translated(self, tables: Tables, without: Mapping[int, str] | None = None) -> Translation:
+        return await translated(self._plan, self._interfaces, tables, without)
+
+    def _label(self, outline: Outline, translation: Translation) -> None:
+        families = self._plan.families
+        self._layout = self._shared.layouts.exchange(self._layout, translation.series, families)
         self._twice = frozenset(translation.twice)
-        is_constant = [value is not None for value in translation.constants]
-        is_scaled = set(translation.scales) | {1.0} != {1.0} or any(translation.offsets)
-        self._gather = _Gather(
-            np.array([places[key] for key in translation.keys], np.intp),
-            np.array(is_constant, np.bool_),
-            np.array([value or 0.0 for value in translation.constants], np.float64),
-            np.array(translation.scales) if is_scaled else None,
-            np.array(translation.offsets) if is_scaled else np.empty(0),
-        )
+        self._gather = Gather.of(translation, outline.places())
 
-    def _reading(self, script: Script, lost: Iterable[Chunk], failed: Mapping[int, str]) -> Reading:
+    def _reading(self, cells: Floats, lost: Iterable[Request], failed: Mapping[int, str]) -> Reading:
         assert self._gather is not None
-        values = self._gather.values(script.cells, lost)
+        values = self._gather.values(cells, [request.cells for request in lost])
         if not failed and not self._twice:
             return Reading(self._layout, values)
         unread = unread_metrics(self._plan, failed) | self._twice
         reasons = set(failed.values()) | ({"duplicate"} if self._twice else set())
         return Reading(self._layout, values, unread, tuple(sorted(reasons)))
 
-    def _partial(self, walk: Walk) -> Reading:
+    async def _partial(self, walk: Walk) -> Reading:
         """What a walk got before it was cut off: rows whose labels are known. The next poll walks again."""
-        self._script = self._gather = None
-        translation = self._translator.translate(walk.tables, walk.unread)
-        self._layout = self._shared.layouts.exchange(self._layout, translation.series, self._families)
-        values = np.empty(len(translation.series))
-        for number, ((column, suffix), constant) in enumerate(
-            zip(translation.keys, translation.constants, strict=True)
-        ):
-            content = walk.tables[column][suffix][1]
-            sample = float(content) if isinstance(content, float) else 0.0
-            scaled = sample * translation.scales[number] + translation.offsets[number]
-            values[number] = scaled if constant is None else constant
+        self._forget()
+        translation = await self._translated(walk.tables, walk.unread)
+        families = self._plan.families
+        self._layout = self._shared.layouts.exchange(self._layout, translation.series, families)
         unread = unread_metrics(self._plan, walk.unread) | translation.twice
         reasons = set(walk.unread.values()) | ({"duplicate"} if translation.twice else set())
-        return Reading(self._layout, values, unread, tuple(sorted(reasons)))
+        return Reading(self._layout, translation.values(walk.tables), unread, tuple(sorted(reasons)))
 
     # Errors
 

@@ -169,7 +169,8 @@ class Conversation:
     def _send(self, flight: _Flight) -> None:
         template = flight.ask.template
         if flight.template is not template:
-            self._forget(flight)  # what it asked before is no longer what an answer is read as
+            if flight.ids:
+                self._forget(flight)  # what it asked before is no longer what an answer is read as
             flight.template = template
         request_id = self._port.expect(self._source, self)
         flight.ids.append(request_id)

@@ -5,13 +5,15 @@ A column is the OID of a metric or of a lookup; what stands behind it in an OID 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sentinel.collect.snmp import ber, texts
+from sentinel.collect.snmp.families import families_of
 from sentinel.collect.snmp.format import COMBINED_TYPES, DATE_TYPES, NUMBER_TYPES, Metric
 from sentinel.collect.snmp.interfaces import IF_INDEX, IF_NAME
 from sentinel.collect.snmp.modules import SnmpModule
+from sentinel.model.batch import Family
 
 _IF_NAME = ber.encode_oid(IF_NAME)
 
@@ -63,6 +65,8 @@ class Plan:
     """Column and suffix of single instances."""
     label_groups: tuple[int, ...]
     """Of each column: those with the same number have the same labels in a row, but for the metric's name."""
+    families: Mapping[str, Family]
+    """# TYPE and # HELP of every metric that the module can give."""
 
     def needs(self, metric: Metric) -> list[bytes]:
         """OIDs of the columns without which the metric's labels are not known."""
@@ -98,7 +102,8 @@ def plan_of(module: SnmpModule) -> Plan:
     # What is walked within a column may be a single instance, which no GETNEXT from there on would give.
     leaves = [part.root for part in (*singles, *parts) if part.root != columns[part.column].oid]
     gets = tuple(_gets(columns, [*(ber.encode_oid(oid) for oid in module.get), *leaves]))
-    return Plan(module, columns, tuple(parts), tuple(singles), gets, _label_groups(columns))
+    groups, families = _label_groups(columns), families_of(module.metrics)
+    return Plan(module, columns, tuple(parts), tuple(singles), gets, groups, families)
 
 
 def _label_groups(columns: tuple[Column, ...]) -> tuple[int, ...]:

@@ -9,8 +9,6 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Sequence
 
-import numpy as np
-
 from sentinel.collect.collector import PollError
 from sentinel.collect.snmp import ber, errors, message
 from sentinel.collect.snmp.collector import DEFAULT_PORT, Shared
@@ -19,7 +17,7 @@ from sentinel.collect.snmp.message import Access
 from sentinel.collect.snmp.plan import Part, Plan
 from sentinel.collect.snmp.port import SockAddress
 from sentinel.collect.snmp.pysnmp_engine import Answer, AskError, Kind, PysnmpEngines, PysnmpSession
-from sentinel.collect.snmp.translate import Translator, families_of, unread_metrics
+from sentinel.collect.snmp.translate import translated, unread_metrics
 from sentinel.collect.snmp.walk import MAX_ROWS, NO_SUCH_NAME, TOO_BIG, Walk, chunks, halves
 from sentinel.config.auth import SnmpAuth
 from sentinel.model.batch import EMPTY_LAYOUT, Layout, Reading
@@ -52,8 +50,7 @@ class PysnmpCollector:
         self._auth, self._access, self._plan = auth, access, plan
         self._shared, self._engines = shared, engines
         self._device = shared.device(host, self._port)
-        interfaces = self._device.interfaces if shared.keeps_numbers else None
-        self._translator, self._families = Translator(plan, interfaces), families_of(plan)
+        self._interfaces = self._device.interfaces if shared.keeps_numbers else None
         self._layout: Layout = EMPTY_LAYOUT
         self.values_read = 0
         """Values that the last poll gave."""
@@ -90,25 +87,19 @@ class PysnmpCollector:
             raise self._silence(AskError("timeout"), timeout)
         if walk.unread and not any(walk.tables.values()):
             raise errors.refusal(self._where, walk, version=self._auth.version, timeout=timeout)
-        return self._reading(walk)
+        return await self._reading(walk)
 
     async def close(self) -> None:
         self._shared.layouts.release(self._layout)
         self._layout = EMPTY_LAYOUT
 
-    def _reading(self, walk: Walk) -> Reading:
+    async def _reading(self, walk: Walk) -> Reading:
         self.values_read = sum(map(len, walk.tables.values()))
-        found = self._translator.translate(walk.tables, walk.unread)
-        self._layout = self._shared.layouts.exchange(self._layout, found.series, self._families)
-        values = np.empty(len(found.series))
-        for number, ((column, suffix), constant) in enumerate(zip(found.keys, found.constants, strict=True)):
-            content = walk.tables[column][suffix][1]
-            sample = content if isinstance(content, float) else 0.0
-            scaled = sample * found.scales[number] + found.offsets[number]
-            values[number] = scaled if constant is None else constant
+        found = await translated(self._plan, self._interfaces, walk.tables, walk.unread)
+        self._layout = self._shared.layouts.exchange(self._layout, found.series, self._plan.families)
         unread = unread_metrics(self._plan, walk.unread) | found.twice
         reasons = set(walk.unread.values()) | ({"duplicate"} if found.twice else set())
-        return Reading(self._layout, values, unread, tuple(sorted(reasons)))
+        return Reading(self._layout, found.values(walk.tables), unread, tuple(sorted(reasons)))
 
     def _silence(self, error: AskError, timeout: float) -> PollError:
         return errors.silence(

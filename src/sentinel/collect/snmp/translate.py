@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from sentinel.collect.snmp import ber, texts
+from sentinel.collect.snmp.families import sample_name, sample_names
 from sentinel.collect.snmp.format import (
     COMBINED_TYPES,
     DATE_TYPES,
-    ENUM_TYPES,
     NUMBER_TYPES,
-    TEXT_TYPES,
     Lookup,
     Metric,
 )
 from sentinel.collect.snmp.interfaces import IF_INDEX, IF_NAME, Interfaces
+from sentinel.collect.snmp.layouts import Series
 from sentinel.collect.snmp.plan import WRAP, Plan, type_oid
 from sentinel.collect.snmp.walk import ABSENT, Cell, Tables
-from sentinel.model.batch import Family, MetricType
-from sentinel.model.labels import METRIC_NAME, Labels
+from sentinel.model.batch import Floats
 
 _IF_NAME = ber.encode_oid(IF_NAME)
+
+PAUSE_AFTER = 1000
+"""Values after which the loop may do something else."""
 
 Key = tuple[int, bytes]
 """Column and suffix of the value that a series comes from."""
@@ -31,7 +36,7 @@ Key = tuple[int, bytes]
 class Translation:
     """The series, and for each of them where its value comes from."""
 
-    series: list[Labels] = field(default_factory=list)
+    series: Series = field(default_factory=Series)
     keys: list[Key] = field(default_factory=list)
     constants: list[float | None] = field(default_factory=list)
     """The value itself, for series whose labels carry the device's value; None: it stands at the key."""
@@ -40,36 +45,48 @@ class Translation:
     twice: set[str] = field(default_factory=set)
     """Metrics with rows that have the same labels; the first of them is kept."""
 
+    def add(self, metric: Metric, key: Key, series: tuple[str, int], value: float | None) -> None:
+        """
+        Args:
+            series: name, and number of the row.
+            value: the sample, where it does not stand at the key.
+        """
+        if not self.series.add(*series):
+            self.twice.add(series[0])
+            return
+        self.keys.append(key)
+        self.constants.append(value)
+        self.scales.append(metric.scale if value is None and metric.scale else 1.0)
+        self.offsets.append(metric.offset if value is None else 0.0)
 
-def families_of(plan: Plan) -> dict[str, Family]:
-    """# TYPE and # HELP of every metric that the module can give."""
-    found = {}
-    for metric in plan.module.metrics:
-        kind: MetricType = "counter" if metric.type == "counter" else "gauge"
-        if metric.type in ENUM_TYPES:
-            found[sample_name(metric)] = Family("gauge", f"{metric.help} ({metric.type})")
-        elif _is_extracted(metric):
-            for name in metric.regex_extracts:
-                found[metric.name + name] = Family("gauge", f"{metric.help} (regex extracted)")
-        else:
-            found[metric.name] = Family(kind, metric.help)
-    return found
-
-
-def sample_names(metric: Metric) -> list[str]:
-    """Names of the metrics that come out of this one."""
-    if _is_extracted(metric):
-        return [metric.name + name for name in metric.regex_extracts]
-    return [sample_name(metric)]
-
-
-def sample_name(metric: Metric) -> str:
-    return f"{metric.name}_info" if metric.type == "EnumAsInfo" else metric.name
+    def values(self, tables: Tables) -> Floats:
+        """The samples of the series, from the tables that they came from."""
+        values = np.empty(len(self.series))
+        for number, ((column, suffix), constant) in enumerate(zip(self.keys, self.constants, strict=True)):
+            content = tables[column][suffix][1]
+            sample = content if isinstance(content, float) else 0.0
+            scaled = sample * self.scales[number] + self.offsets[number]
+            values[number] = scaled if constant is None else constant
+        return values
 
 
-def _is_extracted(metric: Metric) -> bool:
-    """Numbers come out of its text; the text itself is no series then."""
-    return bool(metric.regex_extracts) and metric.type in TEXT_TYPES
+async def translated(
+    plan: Plan, interfaces: Interfaces | None, tables: Tables, without: Mapping[int, str] | None = None
+) -> Translation:
+    """The series of these tables; the loop does other things in between, so that large devices hold up nobody.
+
+    Args:
+        interfaces: shows the numbers that interfaces were first seen by; None: those they have now.
+        without: columns that could not be read whole; metrics whose labels need one of them are left out.
+    """
+    steps = Translator(plan, interfaces).translate(tables, without)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: Translation = end.value
+            return found
+        await asyncio.sleep(0)
 
 
 def unread_metrics(plan: Plan, columns: Mapping[int, str]) -> frozenset[str]:
@@ -84,7 +101,7 @@ def unread_metrics(plan: Plan, columns: Mapping[int, str]) -> frozenset[str]:
 
 
 class Translator:
-    """Turns tables into series; holds what depends on the plan alone."""
+    """Turns the tables of one device into series, once."""
 
     def __init__(self, plan: Plan, interfaces: Interfaces | None = None) -> None:
         """
@@ -96,69 +113,63 @@ class Translator:
         self._numbers = {column.oid: number for number, column in enumerate(plan.columns)}
         self._looked_up: dict[tuple[str, str, str, texts.Numbers], tuple[str, texts.Numbers | None]] = {}
         self._of_rows: dict[tuple[int, bytes], dict[str, str]] = {}
-        """Labels of rows that have been worked out for another metric of the same table."""
+        """Labels of rows that have been worked out for another metric of the same table,"""
+        self._row_numbers: dict[tuple[int, bytes], int] = {}
+        """and their numbers among the rows of the series."""
 
-    def translate(self, tables: Tables, without: Mapping[int, str] | None = None) -> Translation:
-        """
-        Args:
-            without: columns that could not be read whole; metrics whose labels need one of them are left out.
-        """
-        result, seen = Translation(), set[Labels]()
-        self._forget()
+    def translate(
+        self, tables: Tables, without: Mapping[int, str] | None = None
+    ) -> Generator[None, None, Translation]:
+        """Pauses every now and then."""
+        result = Translation()
         gone = {self._plan.columns[column].oid for column in without or ()}
         self._if_numbers = self._numbers_of_interfaces(tables, gone)
         for number, column in enumerate(self._plan.columns):
             metric = column.metric
             if metric is None or not (gone - {column.oid}).isdisjoint(self._plan.needs(metric)):
                 continue
-            for suffix, cell in tables.get(number, {}).items():
+            is_plain = metric.type in NUMBER_TYPES or metric.type in DATE_TYPES
+            for count, (suffix, cell) in enumerate(tables.get(number, {}).items(), 1):
                 if cell[0] == ABSENT:
                     continue
-                row = self._row_labels(number, metric, suffix, tables)
-                for labels, value in self._samples(metric, suffix, cell, tables, row):
-                    if labels in seen:
-                        result.twice.add(labels.name)
-                        continue
-                    seen.add(labels)
-                    result.series.append(labels)
-                    result.keys.append((number, suffix))
-                    result.constants.append(value)
-                    scales = value is None
-                    result.scales.append(metric.scale if scales and metric.scale else 1.0)
-                    result.offsets.append(metric.offset if scales else 0.0)
-        self._forget()
+                row = self._plan.label_groups[number], suffix
+                labels = self._of_rows.get(row)
+                if labels is None:
+                    labels = self._of_rows[row] = self._labels(metric, suffix, tables)
+                if is_plain:
+                    self._add_plain(result, metric, (number, suffix), cell, row)
+                else:
+                    for name, own, value in self._samples(metric, suffix, cell, tables, labels.copy()):
+                        result.add(metric, (number, suffix), (name, result.series.row(own)), value)
+                if count % PAUSE_AFTER == 0:
+                    yield
+            yield
         return result
 
-    def _forget(self) -> None:
-        self._looked_up.clear()
-        self._of_rows.clear()
-
-    def _row_labels(self, column: int, metric: Metric, suffix: bytes, tables: Tables) -> dict[str, str]:
-        """A row's labels, worked out once for all metrics that share them."""
-        key = self._plan.label_groups[column], suffix
-        known = self._of_rows.get(key)
-        if known is None:
-            known = self._of_rows[key] = self._labels(metric, suffix, tables)
-        return known.copy()
+    def _add_plain(
+        self, result: Translation, metric: Metric, key: Key, cell: Cell, row: tuple[int, bytes]
+    ) -> None:
+        """A number, whose labels are those of the row."""
+        value = None
+        if not isinstance(cell[1], float) and (value := self._number(metric, cell)) is None:
+            return
+        number = self._row_numbers.get(row)
+        if number is None:
+            number = self._row_numbers[row] = result.series.row(self._of_rows[row])
+        result.add(metric, key, (sample_name(metric), number), value)
 
     def _samples(
         self, metric: Metric, suffix: bytes, cell: Cell, tables: Tables, labels: dict[str, str]
-    ) -> Iterator[tuple[Labels, float | None]]:
-        """The series of one value: labels, and the value where the labels carry what the device said.
+    ) -> Iterator[Sample]:
+        """The series of one value that becomes labels: name, labels, and the sample.
 
         Args:
             labels: those of the row; they are changed here.
         """
-        labels[METRIC_NAME] = sample_name(metric)
         tag, content = cell
-        if metric.type in NUMBER_TYPES or metric.type in DATE_TYPES:
-            if isinstance(content, float):
-                yield Labels(labels), None
-            elif (value := self._number(metric, cell)) is not None:
-                yield Labels(labels), value
-            return
         if isinstance(content, float):
             return
+        name = sample_name(metric)
         if metric.type == "Bits":
             if tag == ber.OCTET_STRING:
                 yield from _bits(metric, labels, content)
@@ -175,7 +186,7 @@ class Translator:
                 yield from _extracts(metric, labels, text)
             else:
                 labels.setdefault(metric.name, text)
-                yield Labels(labels), _scaled(metric, 1.0)
+                yield name, labels, _scaled(metric, 1.0)
 
     def _number(self, metric: Metric, cell: Cell) -> float | None:
         """The sample of a number that also decides on labels, and is therefore kept as its bytes."""
@@ -263,28 +274,32 @@ def _scaled(metric: Metric, number: float) -> float:
     return number * (metric.scale or 1.0) + metric.offset
 
 
-def _extracts(metric: Metric, labels: dict[str, str], text: str) -> Iterator[tuple[Labels, float]]:
+Sample = tuple[str, dict[str, str], float]
+
+
+def _extracts(metric: Metric, labels: dict[str, str], text: str) -> Iterator[Sample]:
     """Numbers in a text: of each name the first expression that matches and gives a number."""
     for name, extracts in metric.regex_extracts.items():
         for extract in extracts:
             written = extract.regex.expanded(text, extract.value)
             number = texts.number_in(written) if written is not None else None
             if number is not None:
-                yield Labels(labels | {METRIC_NAME: metric.name + name}), _scaled(metric, number)
+                yield metric.name + name, labels, _scaled(metric, number)
                 break
 
 
-def _enum(metric: Metric, labels: dict[str, str], number: int) -> Iterator[tuple[Labels, float]]:
+def _enum(metric: Metric, labels: dict[str, str], number: int) -> Iterator[Sample]:
     state = metric.enum_values.get(number, str(number))
-    yield Labels(labels | {metric.name: state}), 1.0
+    name = sample_name(metric)
+    yield name, labels | {metric.name: state}, 1.0
     if metric.type == "EnumAsStateSet":
-        for other, name in metric.enum_values.items():
+        for other, text in metric.enum_values.items():
             if other != number:
-                yield Labels(labels | {metric.name: name}), 0.0
+                yield name, labels | {metric.name: text}, 0.0
 
 
-def _bits(metric: Metric, labels: dict[str, str], content: bytes) -> Iterator[tuple[Labels, float]]:
+def _bits(metric: Metric, labels: dict[str, str], content: bytes) -> Iterator[Sample]:
     """Bit 0 is the highest of the first byte."""
-    for bit, name in metric.enum_values.items():
+    for bit, text in metric.enum_values.items():
         is_set = bit < len(content) * 8 and content[bit // 8] & (0x80 >> bit % 8)
-        yield Labels(labels | {metric.name: name}), float(bool(is_set))
+        yield sample_name(metric), labels | {metric.name: text}, float(bool(is_set))
