@@ -32,7 +32,8 @@ def stored(series: list[Loaded], stale: object, *, retention: float | None = Non
     Each series is a source of its own, so that one may have a sample where another has none.
     """
     newest = max((times[-1][0] for _, times in series if times), default=0) / 1000
-    head = Head(retention=retention or newest + 3600.0)
+    kept = retention or newest + 3600.0
+    head = Head(retention=kept, recent=kept)
     for number, (labels, points) in enumerate(series):
         steps = [b[0] - a[0] for a, b in pairwise(points)]
         interval = max(min(steps, default=60_000), 1) / 1000

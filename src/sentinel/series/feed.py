@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sentinel.model.batch import ABSENT_BITS, STALE, Batch, Floats, Layout, Source
 from sentinel.model.labels import Labels
-from sentinel.series.pool import Index, Pool
+from sentinel.series.metric import Block
+from sentinel.series.pool import SINK, Index, Pool
 
-Ids = NDArray[np.int64]
-_NOTHING: Final = np.empty(0, np.int64)
+_NOTHING: Final = np.empty(0, np.intp)
 _ABSENT: Final = float(np.uint64(ABSENT_BITS).view(np.float64))
 
 
 class Feed:
     """One source: its slot in the pool, and where the values of its layout go."""
 
-    def __init__(self, source: Source, pool: Pool, at: float) -> None:
+    def __init__(self, source: Source, pool: Pool[Block], at: float) -> None:
         self.source = source
         self.pool = pool
         self.slot = pool.open_slot()
@@ -30,20 +28,22 @@ class Feed:
         """Series of the layout that another source gives already."""
         self._base_at = at
         self._base_tick = pool.tick_at(at)
-        self._tick = self._base_tick - 1
+        self.tick = self._base_tick - 1
+        """Of the newest poll."""
+        self._tick_before: int | None = None
         self._at = -math.inf
         self.before = -math.inf
         """Unix seconds of the poll before the newest one."""
-        self._ids: Ids = _NOTHING
-        """Live series in the layout's order, then the three about the poll itself."""
+        self._columns: Index = _NOTHING
+        """Of the live series in the layout's order, then of the three about the poll itself."""
         self._kept: Index | None = None
         """Positions of the layout that have a column; None: all."""
-        self._columns = np.empty(0, np.intp)
-        self._moves = -1
-        self._ending = _NOTHING
-        """Series that are gone from the layout and have not been marked stale yet."""
+        self._meta: Index = _NOTHING
+        """Which of the series about the poll have a column: the last ones."""
+        self._ending: Index = _NOTHING
+        """Columns of series that are gone from the layout and have not been marked stale yet."""
         self._ended: dict[int, float] = {}
-        """Ended series, by id: since when."""
+        """Ended series, by column: since when."""
         self._count = 0
         self._is_up = True
         self._down_since = math.inf
@@ -53,56 +53,73 @@ class Feed:
 
     @property
     def is_empty(self) -> bool:
-        return not self._ended and not len(self._ids)
+        return not self._ended and not len(self._columns)
 
     # Writing
 
-    def begin(self, at: float) -> int:
-        """The row for a poll at that instant; −1 if it is not newer than the last one or too old."""
+    def begin(self, at: float) -> bool:
+        """Open the tick of a poll at that instant.
+
+        Returns:
+            False if it is not newer than the last one, or too old.
+        """
         if at <= self._at:
-            return -1
+            return False
         expected = self._base_tick + round((at - self._base_at) / self.pool.interval)
-        tick = max(expected, self._tick + 1)
+        tick = max(expected, self.tick + 1)
         if tick > expected + 2:
             # Polled more often than its interval: the newest poll of a tick stands for it.
-            tick = self._tick
-        row = self.pool.begin(self.slot, tick, at)
-        if row >= 0:
-            self._tick, self.before, self._at = tick, self._at, at
-        return row
+            tick = self.tick
+        is_open = self.pool.begin(self.slot, tick, at)
+        if is_open:
+            self._tick_before = self.tick if self._at > -math.inf else None
+            self.tick, self.before, self._at = tick, self._at, at
+        return is_open
 
-    def lay_out(self, batch: Batch, ids: Sequence[int], count: int) -> None:
-        """Take over a new layout: `count` series of its own, then those about the poll."""
-        placed = np.array(ids, np.int64)
-        kept = np.flatnonzero(placed >= 0)
-        self.duplicates = len(placed) - len(kept)
-        new = placed[kept]
+    def lay_out(self, batch: Batch, columns: Index, count: int, names: frozenset[str]) -> None:
+        """Take over a new layout: `count` series of its own, then those about the poll.
+
+        Args:
+            columns: −1 where another source gives the series already.
+            names: the metrics of its own series.
+        """
+        kept = np.flatnonzero(columns >= 0)
+        self.duplicates = len(columns) - len(kept)
+        new = columns[kept]
         self._kept = kept if self.duplicates else None
-        self._ending = np.setdiff1d(self._ids, new)
-        for series_id in new.tolist():
-            self._ended.pop(series_id, None)
-        self._ids = new
+        self._meta = kept[kept >= count] - count
+        self._ending = np.setdiff1d(self._columns, [*new, SINK])
+        if self._ended:
+            for column in new.tolist():
+                self._ended.pop(column, None)
+        self._columns = new
         self._count = count
-        self._moves = -1
         self.source = batch.source
         self.layout = None if self.duplicates else batch.reading.layout
-        self._layout_names = frozenset(labels.name for labels in batch.reading.layout.series)
+        self._layout_names = names
 
-    def store(self, row: int, at: float, values: Floats, meta: tuple[float, ...]) -> None:
+    def lose(self, column: int) -> None:
+        """Another source gives the series from now on: what this one says of it goes nowhere."""
+        self._columns = np.where(self._columns == column, SINK, self._columns)
+        self._ending = self._ending[self._ending != column]
+        self._ended.pop(column, None)
+        self.layout = None
+
+    def store(self, at: float, values: Floats, meta: tuple[float, ...]) -> None:
         everything = np.concatenate([values, meta]) if meta else values
         if self._kept is not None:
             everything = everything[self._kept]
-        self.pool.store(row, at, self._placed(), everything)
-        self._store_ended(row, at)
+        self._write(at, self._columns, everything)
+        self._store_ended(at)
         self._down_since = math.inf
 
-    def store_down(self, row: int, at: float, meta: tuple[float, ...]) -> None:
+    def store_down(self, at: float, meta: tuple[float, ...]) -> None:
         """Nothing could be read: every series of the source ends."""
-        values = np.full(len(self._ids), STALE if self._down_since == math.inf else _ABSENT)
-        if meta:
-            values[len(values) - len(meta) :] = meta
-        self.pool.store(row, at, self._placed(), values)
-        self._store_ended(row, at)
+        values = np.full(len(self._columns), STALE if self._down_since == math.inf else _ABSENT)
+        if len(self._meta):
+            values[-len(self._meta) :] = np.array(meta)[self._meta]
+        self._write(at, self._columns, values)
+        self._store_ended(at)
         self._down_since = min(self._down_since, at)
 
     def end(self) -> None:
@@ -110,11 +127,11 @@ class Feed:
         if not math.isfinite(self._at):
             return
         at = self._at + 0.001
-        row = self.pool.begin(self.slot, self._tick + 1, at)
-        self._tick, self._at = self._tick + 1, at
-        self._ending = np.union1d(self._ending, self._ids)
-        self._ids, self.layout, self._moves = _NOTHING, None, -1
-        self._store_ended(row, at)
+        self.pool.begin(self.slot, self.tick + 1, at)
+        self._tick_before, self.tick, self._at = self.tick, self.tick + 1, at
+        self._ending = np.union1d(self._ending, self._columns[self._columns != SINK])
+        self._columns, self.layout = _NOTHING, None
+        self._store_ended(at)
 
     def note(self, batch: Batch) -> None:
         """Remember what could be read."""
@@ -128,44 +145,40 @@ class Feed:
         self._at += seconds
         self.before += seconds
         self._down_since += seconds
-        self._ended = {series_id: since + seconds for series_id, since in self._ended.items()}
+        self._ended = {column: since + seconds for column, since in self._ended.items()}
 
-    def _placed(self) -> Index:
-        if self._moves != self.pool.moves:
-            self._columns = self.pool.column_of[self._ids]
-            self._moves = self.pool.moves
-        return self._columns
+    def _write(self, at: float, columns: Index, values: Floats) -> None:
+        self.pool.store(self.tick, self._tick_before, at, columns, values)
 
-    def _store_ended(self, row: int, at: float) -> None:
+    def _store_ended(self, at: float) -> None:
         """Ended series: one staleness marker, and nothing from then on."""
         if self._ended:
-            columns = self.pool.column_of[np.fromiter(self._ended, np.int64, len(self._ended))]
-            self.pool.store(row, at, columns, np.full(len(columns), _ABSENT))
+            columns = np.fromiter(self._ended, np.intp, len(self._ended))
+            self._write(at, columns, np.full(len(columns), _ABSENT))
         if len(self._ending):
-            columns = self.pool.column_of[self._ending]
-            self.pool.store(row, at, columns, np.full(len(columns), STALE))
+            self._write(at, self._ending, np.full(len(self._ending), STALE))
             self._ended.update(dict.fromkeys(self._ending.tolist(), at))
             self._ending = _NOTHING
 
     # Freeing
 
-    def take_expired(self, horizon: float) -> list[int]:
-        """Give up the series that ended before that instant."""
-        expired = [series_id for series_id, since in self._ended.items() if since < horizon]
-        for series_id in expired:
-            del self._ended[series_id]
+    def take_expired(self, horizon: float) -> Index:
+        """Give up the series that ended before that instant; their columns."""
+        expired = [column for column, since in self._ended.items() if since < horizon]
+        for column in expired:
+            del self._ended[column]
         if self._down_since < horizon and self._count > 0:
-            own = len(self._ids) - (3 if self.source.labels else 0)
-            expired.extend(self._ids[:own].tolist())
-            self._ids = self._ids[own:]
-            self._count, self._moves, self.layout = 0, -1, None
-        return expired
+            own = len(self._columns) - len(self._meta)
+            expired.extend(self._columns[:own].tolist())
+            self._columns = self._columns[own:]
+            self._count, self.layout = 0, None
+        return _without_sink(expired)
 
-    def take_all(self) -> list[int]:
-        everything = [*self._ended, *self._ids.tolist(), *self._ending.tolist()]
+    def take_all(self) -> Index:
+        everything = [*self._ended, *self._columns.tolist(), *self._ending.tolist()]
         self._ended.clear()
-        self._ids = self._ending = _NOTHING
-        return list(dict.fromkeys(everything))
+        self._columns = self._ending = _NOTHING
+        return _without_sink(everything)
 
     # Readability
 
@@ -177,3 +190,8 @@ class Feed:
 
     def is_unreadable(self, names: frozenset[str]) -> bool:
         return not self._is_up or not self._unread.isdisjoint(names)
+
+
+def _without_sink(columns: list[int]) -> Index:
+    found: Index = np.array(sorted({*columns} - {SINK}), np.intp)
+    return found

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sentinel.model.batch import Batch, Family, Source
 from sentinel.model.labels import METRIC_NAME, Labels
 from sentinel.series.feed import Feed
 from sentinel.series.matcher import Matcher, MatchOperator
-from sentinel.series.metric import Metric, codes_in_use
-from sentinel.series.pool import Pairs, Pool, milliseconds
+from sentinel.series.metric import Block, Metric, codes_in_use
+from sentinel.series.placing import Group, Groups, meta_groups, own_codes
+from sentinel.series.pool import Index, Pool, milliseconds
 from sentinel.series.selection import Piece, Selection
 from sentinel.series.symbols import Symbols
 from sentinel.series.table import Codes, LabelTable
@@ -40,16 +42,19 @@ class Head:
     Not thread-safe: appended to and read from the loop's thread.
     """
 
-    def __init__(self, *, retention: float = 3600.0) -> None:
+    def __init__(self, *, retention: float = 3600.0, recent: float = LOOKBACK) -> None:
         """
         Args:
-            retention: seconds for which samples are kept; memory is 8 bytes per series and interval of it.
+            retention: seconds for which samples are kept.
+            recent: seconds for which they are kept unpacked, 8 bytes a sample, at least; older ones are packed to
+                about two. A poll that comes later than this is rejected.
         """
         self.retention = retention
+        self.recent = recent
         self.symbols = Symbols()
         self.rejected = 0
         """Samples not stored: out of order, too old, or a series that another source gives."""
-        self._pools: dict[float, Pool] = {}
+        self._pools: dict[float, Pool[Block]] = {}
         self._metrics: dict[str, Metric] = {}
         self._feeds: dict[Source, Feed] = {}
         self._forgotten: list[Feed] = []
@@ -58,6 +63,8 @@ class Head:
         self._names_version = 0
         self._selections: dict[tuple[Matcher, ...], Selection] = {}
         self._selected = 0
+        self._groups = Groups(self.symbols)
+        self._symbols_used = 0
         self._newest = 0.0
         self._vacuumed_at = 0.0
 
@@ -92,7 +99,7 @@ class Head:
         self._vacuumed_at = self._newest
         horizon = self._newest - self.retention - LOOKBACK
         for feed in [*self._feeds.values(), *self._forgotten]:
-            self._drop(feed, feed.take_expired(horizon))
+            self._remove(feed.pool, feed.take_expired(horizon))
         for feed in [feed for feed in self._forgotten if feed.is_empty]:
             feed.pool.close_slot(feed.slot)
             self._forgotten.remove(feed)
@@ -147,7 +154,7 @@ class Head:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the sample arrays."""
+        """Bytes of the samples."""
         return sum(pool.nbytes for pool in self._pools.values())
 
     @property
@@ -165,22 +172,20 @@ class Head:
     def _append(self, batch: Batch) -> None:
         at = milliseconds(batch.at)
         feed = self._feed(batch.source, at)
-        row = feed.begin(at)
-        if row < 0:
+        if not feed.begin(at):
             self.rejected += len(batch.reading.layout) or 1
             return
         reading = batch.reading
         meta: tuple[float, ...] = ()
         if batch.source.labels:
             meta = (float(batch.up), batch.duration, float(len(reading.layout)) if batch.up else 0.0)
+        layout = reading.layout if batch.up else feed.layout
+        if layout is None or layout is not feed.layout or batch.source.labels != feed.source.labels:
+            self._lay_out(feed, batch)
         if batch.up:
-            if reading.layout is not feed.layout or batch.source.labels != feed.source.labels:
-                self._lay_out(feed, batch)
-            feed.store(row, at, reading.values, meta)
+            feed.store(at, reading.values, meta)
         else:
-            if feed.layout is None or batch.source.labels != feed.source.labels:
-                self._lay_out(feed, batch)
-            feed.store_down(row, at, meta)
+            feed.store_down(at, meta)
         feed.note(batch)
         self.rejected += feed.duplicates
 
@@ -189,95 +194,107 @@ class Head:
         if feed is not None and feed.source.interval != source.interval:
             # Another interval is another pool. The old columns go at once, or each series would exist twice.
             del self._feeds[source]
-            self._drop(feed, feed.take_all())
+            self._remove(feed.pool, feed.take_all())
             feed.pool.close_slot(feed.slot)
             feed = None
         if feed is None:
             pool = self._pools.get(source.interval)
             if pool is None:
-                pool = self._pools[source.interval] = Pool(source.interval, self.retention)
+                pool = self._pools[source.interval] = Pool(source.interval, self.retention, self.recent)
             feed = self._feeds[source] = Feed(source, pool, at)
         return feed
 
     def _lay_out(self, feed: Feed, batch: Batch) -> None:
         """Give every series of the batch's layout its column."""
         source, layout = batch.source, batch.reading.layout
-        own = {name: self.symbols.code(value) for name, value in source.labels.pairs}
-        keys = [_merged(own, labels, self.symbols) for labels in layout.series]
-        count = len(keys)
-        if source.labels:
-            base = tuple(sorted(own.items()))
-            keys.extend((name, base) for name in _META)
+        own, count = own_codes(source.labels, self.symbols), len(layout)
+        laid = self._groups.of(layout)
+        groups = [*laid, *meta_groups(_META if source.labels else (), count)]
+        columns = np.full(count + (len(_META) if source.labels else 0), -1, np.intp)
+        for group in groups:
+            columns[group.rows] = self._place(feed, group, own)
         for name, family in layout.families.items():
             self._families[name] = family
-        feed.lay_out(batch, [self._place(feed, name, pairs) for name, pairs in keys], count)
+        feed.lay_out(batch, columns, count, frozenset(group.name for group in laid))
 
-    def _place(self, feed: Feed, name: str, pairs: Pairs) -> int:
-        """The id of the series in the feed's pool; −1 if another source gives it already."""
-        metric = self._metrics.get(name)
+    def _place(self, feed: Feed, group: Group, own: Mapping[str, int]) -> Index:
+        """The columns of a group's series in the feed's pool; −1 where another source gives the series already."""
+        metric = self._metrics.get(group.name)
         if metric is None:
-            metric = self._metrics[name] = Metric(name)
+            metric = self._metrics[group.name] = Metric(group.name)
             self._names_version = self._next_version()
-        found = metric.find(pairs)
-        if found is not None:
-            block, position = found
-            series_id = int(block.ids[position])
-            column = block.start + position
-            if block.pool is feed.pool and block.pool.slot_of[column] == feed.slot:
-                return series_id
-            if block.pool.is_live(column):
-                return -1
-            self._take_over(metric, pairs, block.pool, int(block.pool.slot_of[column]))
-        metric.know(label for label, _ in pairs)
-        block = metric.block(feed.pool)
-        series_id = feed.pool.open_id(name, pairs)
-        position, moved = block.add(pairs, series_id)
-        if moved:
-            used = block.positions()
-            feed.pool.place(block.ids[used], block.start + used)
-        feed.pool.place(series_id, block.start + position)
-        feed.pool.clear(block.start + position, feed.slot, feed.before)
-        metric.version = self._next_version()
-        return series_id
+        names, codes = group.within(own)
+        metric.know(names)
+        codes = metric.spread(names, codes)
+        keys = metric.keys(codes)
+        columns = np.full(len(keys), -1, np.intp)
+        is_new = np.ones(len(keys), np.bool_)
+        for block in list(metric.blocks.values()):
+            positions = block.find(keys, codes)
+            found = np.flatnonzero(positions >= 0)
+            if not len(found):
+                continue
+            is_new[found] = False
+            there = block.columns[positions[found]].astype(np.intp)
+            if block.pool is feed.pool:
+                ours = block.pool.slot_of[there] == feed.slot
+                columns[found[ours]] = there[ours]
+                found, there = found[~ours], there[~ours]
+            if len(found):
+                over = ~block.pool.are_live(there)
+                self._take_over(metric, block, there[over])
+                is_new[found[over]] = True
+        if is_new.any():
+            columns[is_new] = self._open(feed, metric, keys[is_new], codes[is_new])
+        return columns
 
-    def _take_over(self, metric: Metric, pairs: Pairs, pool: Pool, slot: int) -> None:
-        """The series has ended at the source that had it: let another give it, without the old samples."""
-        for feed in (*self._feeds.values(), *self._forgotten):
-            if feed.pool is pool and feed.slot == slot:
-                feed.layout = None
-        self._remove(metric, pairs)
+    def _open(self, feed: Feed, metric: Metric, keys: NDArray[np.uint64], codes: Codes) -> Index:
+        """Columns for series that nobody gives; a layout that names one twice gets one for both."""
+        first = again = np.arange(len(keys))
+        if len(np.unique(keys)) < len(keys):
+            _, first, again = np.unique(codes, axis=0, return_index=True, return_inverse=True)
+        block = metric.block(feed.pool)
+        positions = block.add(keys[first], codes[first])
+        columns = block.columns[positions].astype(np.intp)
+        feed.pool.open_columns(columns, feed.slot, feed.tick, feed.before)
+        metric.version = self._next_version()
+        self._metrics.setdefault(metric.name, metric)
+        return columns[again.ravel()]
+
+    def _take_over(self, metric: Metric, block: Block, columns: Index) -> None:
+        """The series have ended at the source that had them: let another give them, without the old samples."""
+        slots = block.pool.slot_of[columns].tolist()
+        for column, slot in zip(columns.tolist(), slots, strict=True):
+            for feed in (*self._feeds.values(), *self._forgotten):
+                if feed.pool is block.pool and feed.slot == slot:
+                    feed.lose(column)
+        self._remove(block.pool, columns)
         if self._metrics.setdefault(metric.name, metric) is metric:
             self._names_version = self._next_version()
 
     # Freeing
 
-    def _drop(self, feed: Feed, ids: Sequence[int]) -> None:
-        """Free the columns of series that the feed has given up."""
-        for series_id in ids:
-            series = feed.pool.series(series_id)
-            if series is not None:
-                name, pairs = series
-                self._remove(self._metrics[name], pairs)
-            feed.pool.free_id(series_id)
-
-    def _remove(self, metric: Metric, pairs: Pairs) -> None:
-        found = metric.find(pairs)
-        assert found is not None
-        block, position = found
-        block.pool.close_id(int(block.ids[position]))
-        block.remove(pairs)
-        metric.version = self._next_version()
-        if not block:
-            block.release()
-            del metric.blocks[id(block.pool)]
-        if not metric.blocks:
-            del self._metrics[metric.name]
-            self._names_version = self._next_version()
+    def _remove(self, pool: Pool[Block], columns: Index) -> None:
+        """Free the columns of series that their source has given up."""
+        for block, positions in pool.columns.locate(columns):
+            metric = block.metric
+            block.remove(positions)
+            metric.version = self._next_version()
+            if not block:
+                block.release()
+                del metric.blocks[id(pool)]
+            if not metric.blocks:
+                del self._metrics[metric.name]
+                self._names_version = self._next_version()
+        pool.close_columns(columns)
 
     def _compact_symbols(self) -> None:
         """Make a new symbol table once most texts of the old one are no longer used."""
+        if len(self.symbols) <= 2 * self._symbols_used + 1024:
+            return  # no need to look: at most half of them can have fallen out of use
         used = codes_in_use(self._metrics.values(), self.symbols)
-        if len(self.symbols) <= 2 * int(used.sum()) + 1024:
+        self._symbols_used = int(used.sum())
+        if len(self.symbols) <= 2 * self._symbols_used + 1024:
             return
         symbols = Symbols()
         translation = np.zeros(len(self.symbols), np.int32)
@@ -286,10 +303,9 @@ class Head:
         for metric in self._metrics.values():
             metric.recode(translation)
             metric.version = self._next_version()
-        for pool in self._pools.values():
-            pool.recode(translation)
         self._names_version = self._next_version()
         self.symbols = symbols
+        self._groups = Groups(symbols)
         self._selections.clear()
         self._selected = 0
 
@@ -314,16 +330,16 @@ class Head:
             metric = self._metrics[name]
             for block in metric.blocks.values():
                 codes = block.codes[: block.used]
-                chosen = block.ids[: block.used] >= 0
+                chosen = block.live[: block.used].copy()
                 for matcher in others:
-                    column = metric.columns.get(matcher.name)
-                    if column is not None:
+                    if matcher.name in metric.names:
+                        column = metric.names.index(matcher.name)
                         chosen &= matcher.choose(codes[:, column], self.symbols)
                     elif not matcher.accepts(""):
                         chosen[:] = False
                 positions = np.flatnonzero(chosen)
                 if len(positions):
-                    pieces.append(Piece.of(block.pool, block.start + positions))
+                    pieces.append(Piece.of(block.pool, block.columns[positions].astype(np.intp)))
                     tables.append(self._table(name, metric, codes[positions]))
         return Selection(self._version_of(matchers), self._joined(tables), tuple(pieces), len(names) < 2)
 
@@ -352,15 +368,3 @@ def exact_name(matchers: tuple[Matcher, ...]) -> str | None:
     if len(on_name) == 1 and on_name[0].operator is MatchOperator.EQUAL:
         return on_name[0].value
     return None
-
-
-def _merged(own: Mapping[str, int], labels: Labels, symbols: Symbols) -> tuple[str, Pairs]:
-    """A series' name and labels with its source's; what clashes moves aside, as in Prometheus."""
-    merged = dict(own)
-    for name, value in labels.pairs:
-        if name == METRIC_NAME:
-            continue
-        while name in merged:
-            name = f"exported_{name}"
-        merged[name] = symbols.code(value)
-    return labels.name, tuple(sorted(merged.items()))

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sentinel.model.batch import ABSENT_BITS, STALE_BITS, Floats
+from sentinel.series.cells import Cells, Ticks
+from sentinel.series.columns import SMALLEST, Columns
 
 Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
-Pairs = tuple[tuple[str, int], ...]
-"""Label names with the codes of their values, sorted by name: the identity of a series within its metric."""
+Owner = TypeVar("Owner")
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 SPARE_ROWS: Final = 3
+SLAB: Final = 1024
+"""Columns that lie together in memory,"""
+SLAB_CELLS: Final = 1 << 20
+"""as long as they have no more cells than this."""
+SINK: Final = 0
+"""A column that takes what nobody wants any more."""
+
 _NEVER: Final = -math.inf
+_NO_TICK: Final = -(1 << 62)
 
 
 def milliseconds(at: float) -> float:
@@ -39,64 +48,73 @@ class Bounds:
     """The polls of each source (one entry a slot) inside a window."""
 
     count: Index
-    first_row: Index
-    last_row: Index
+    first_tick: Ticks
+    last_tick: Ticks
     first: Floats
     last: Floats
     inside: Mask
     """[rows, slots]"""
 
 
-class Pool:
-    """V[row, column] holds samples, TS[row, slot] the instant at which that row's source was polled.
+class Pool(Generic[Owner]):
+    """V[tick, column] holds samples, TS[tick mod rows, slot] the instant at which that tick's source was polled.
 
-    Row = tick mod rows. A tick is one interval of one source: each source counts its own polls, starting from
-    the common origin, so a poll that is a little early or late does not collide with its neighbour. A cell
-    counts only while its source's TS is set, so a skipped poll costs nothing but clearing that one instant.
+    A tick is one interval of one source: each source counts its own polls, starting from the common origin, so a
+    poll that is a little early or late does not collide with its neighbour. A cell counts only while its source's
+    TS is set, so a skipped poll costs nothing but clearing that one instant.
     """
 
-    def __init__(self, interval: float, retention: float) -> None:
-        """Both in seconds."""
+    def __init__(self, interval: float, retention: float, recent: float) -> None:
+        """
+        Args:
+            interval: seconds between polls.
+            retention: seconds for which samples are kept.
+            recent: seconds for which they are kept as plain numbers, ready for writing and for most rules.
+        """
         self.interval = interval
         self.rows = math.ceil(retention / interval) + SPARE_ROWS
         self.tick = 0
         """The newest tick of any source."""
         self.origin = 0.0
-        self.width = 1
-        """Columns handed out; column 0 takes what nobody wants any more."""
-        self.column_of = np.zeros(0, np.intp)
-        """[series id] its column; 0 once the series has been given up."""
-        self.moves = 0
-        """How often series have changed columns."""
-        self.values = np.empty((self.rows, 0))
+        self._recent = math.ceil(recent / interval) + SPARE_ROWS
+        stretch = min(max(8, 1 << (self._recent.bit_length() - 1)), 64)
+        plain = self._recent + stretch + max(2, stretch // 4)
+        is_packing = plain < self.rows
+        rows = plain if is_packing else self.rows
+        slab = SLAB
+        while slab * rows > SLAB_CELLS and slab > SMALLEST:
+            slab //= 2
+        self.cells = Cells(rows, stretch if is_packing else 0, slab)
+        self.columns: Columns[Owner] = Columns(slab)
+        self._floor = 0
+        """All ticks before this one are packed or gone."""
+        self._closed = 0
+        """Nothing is written to ticks before this one any more."""
+        self._to_pack: list[int] = []
+        """Slabs of the stretch from the floor on that are yet to be packed."""
         self.times = np.full((self.rows, 0), _NEVER)
         self.slot_of = np.empty(0, np.int32)
-        """[column]"""
-        self.latest = np.empty(0)
-        """[column] the newest value, for telling resets."""
+        """[column] −1 where it belongs to no source."""
         self.reset_at = np.empty(0)
         """[column] Unix seconds of the newest fall of the value."""
         self.gap_at = np.empty(0)
         """[column] Unix seconds of the newest poll of its source in which the column had no value."""
-        self.last_row = np.empty(0, np.intp)
+        self._born = np.empty(0, np.int32)
+        """[column] the tick, counted from the pool's first, at which it was given to its series; −1: never."""
+        self._first_tick = 0
+        self.last_tick = np.empty(0, np.int64)
         """[slot]"""
         self.last_at = np.empty(0)
         """[slot] Unix seconds of the newest poll."""
-        self._is_used = np.empty(0, np.bool_)
-        """[column] has held samples since it was made."""
         self._free_slots: list[int] = []
         self._slots = 0
         self._bounds: dict[tuple[float, float], Bounds] = {}
-        self._rows_at: dict[tuple[float, float], tuple[Index, Mask]] = {}
-        self._holes: list[tuple[int, int]] = []
-        self._series: list[tuple[str, Pairs] | None] = []
-        self._free_ids: list[int] = []
-        self._widen(16)
+        self._ticks_at: dict[tuple[float, float], tuple[Ticks, Mask]] = {}
 
     @property
     def nbytes(self) -> int:
-        arrays = (self.values, self.times, self.slot_of, self.latest, self.reset_at, self.gap_at)
-        return sum(array.nbytes for array in arrays)
+        arrays = (self.times, self.slot_of, self.reset_at, self.gap_at, self._born)
+        return self.cells.nbytes + sum(array.nbytes for array in arrays)
 
     # Room for sources and columns
 
@@ -110,150 +128,102 @@ class Pool:
             times = np.full((self.rows, size), _NEVER)
             times[:, :slot] = self.times
             self.times = times
-            self.last_row = _grown(self.last_row, size, -1)
+            self.last_tick = _grown(self.last_tick, size, _NO_TICK)
             self.last_at = _grown(self.last_at, size, _NEVER)
         return slot
 
     def close_slot(self, slot: int) -> None:
         self.times[:, slot] = _NEVER
-        self.last_row[slot] = -1
+        self.last_tick[slot] = _NO_TICK
         self.last_at[slot] = _NEVER
         self._free_slots.append(slot)
         self._forget_bounds()
 
-    def open_id(self, name: str, pairs: Pairs) -> int:
-        """A number for a series that stays when its column moves."""
-        if self._free_ids:
-            series_id = self._free_ids.pop()
-            self._series[series_id] = (name, pairs)
-            return series_id
-        self._series.append((name, pairs))
-        return len(self._series) - 1
+    def reserve(self, wanted: int, owner: Owner, first: int) -> tuple[int, int]:
+        """Neighbouring columns: see Columns.reserve."""
+        if not self.columns.width:
+            self._widen(self.columns.slab)
+            self.columns.reserve(1, owner, SINK)  # nobody's
+        start, size = self.columns.reserve(wanted, owner, first)
+        self._widen(self.columns.width)
+        return start, size
 
-    def close_id(self, series_id: int) -> None:
-        """The series has lost its column; whoever still writes to it writes to column 0."""
-        self.column_of[series_id] = 0
-        self._series[series_id] = None
-        self.moves += 1
+    def open_columns(self, columns: Index, slot: int, tick: int, before: float) -> None:
+        """Make columns ready for new series of that source.
 
-    def free_id(self, series_id: int) -> None:
-        """Nobody writes to the series any more: its number may be used again."""
-        self._free_ids.append(series_id)
+        Args:
+            tick: the first one that they have samples of.
+            before: Unix seconds of the source's last poll without them.
+        """
+        used = self._born[columns] >= 0
+        if used.any():
+            self.cells.clear(columns[used])
+        self.slot_of[columns] = slot
+        self.reset_at[columns] = _NEVER
+        self.gap_at[columns] = before
+        self._born[columns] = max(tick - self._first_tick, 0)
 
-    def series(self, series_id: int) -> tuple[str, Pairs] | None:
-        return self._series[series_id]
+    def close_columns(self, columns: Index) -> None:
+        """Their series are given up."""
+        self.slot_of[columns] = -1
 
-    def place(self, ids: NDArray[np.int64] | int, columns: Index | int) -> None:
-        if len(self._series) > len(self.column_of):
-            self.column_of = _grown(self.column_of, max(64, len(self._series) * 3 // 2), 0)
-        self.column_of[ids] = columns
-        self.moves += 1
+    def are_live(self, columns: Index) -> Mask:
+        """Whether the newest poll gave a sample."""
+        ticks, slots = np.maximum(self.last_tick, self._floor), self.slot_of[columns].astype(np.intp)
+        values = self.cells.each(ticks, slots, columns, self._floor)
+        return (self.last_tick[slots] >= self._floor) & is_sample(values)
 
-    def is_live(self, column: int) -> bool:
-        """Its newest poll gave a sample."""
-        row = self.last_row[self.slot_of[column]]
-        return bool(row >= 0 and is_sample(self.values[row, column : column + 1])[0])
-
-    def recode(self, translation: NDArray[np.int32]) -> None:
-        """Take over new label codes: `translation[old] = new`."""
-        numbers = translation.tolist()
-        self._series = [
-            (held[0], tuple((name, numbers[code]) for name, code in held[1])) if held is not None else None
-            for held in self._series
-        ]
-
-    def reserve(self, size: int) -> int:
-        """The first of that many neighbouring columns, all empty."""
-        for position, (start, room) in enumerate(self._holes):
-            if room >= size:
-                if room == size:
-                    del self._holes[position]
-                else:
-                    self._holes[position] = (start + size, room - size)
-                return start
-        start = self.width
-        self.width += size
-        if self.width > self.values.shape[1]:
-            self._widen(max(self.width, self.values.shape[1] * 5 // 4, 64))
-        return start
-
-    def release(self, start: int, size: int) -> None:
-        """Give neighbouring columns back."""
-        holes: list[tuple[int, int]] = []
-        for hole in sorted([*self._holes, (start, size)]):
-            if holes and holes[-1][0] + holes[-1][1] == hole[0]:
-                holes[-1] = (holes[-1][0], holes[-1][1] + hole[1])
-            else:
-                holes.append(hole)
-        if holes[-1][0] + holes[-1][1] == self.width:
-            self.width = holes.pop()[0]
-        self._holes = holes
-
-    def move(self, old: slice, new: slice) -> None:
-        self.values[:, new] = self.values[:, old]
-        for array in (self.slot_of, self.latest, self.reset_at, self.gap_at):
-            array[new] = array[old]
-        self._is_used[new] = True
-
-    def clear(self, column: int, slot: int, before: float) -> None:
-        """Make the column ready for a series of that source, whose last poll without it was at that instant."""
-        if self._is_used[column]:
-            self.values[:, column].view(np.uint64)[...] = ABSENT_BITS
-        self._is_used[column] = True
-        self.slot_of[column] = slot
-        self.latest[column] = math.nan
-        self.reset_at[column] = _NEVER
-        self.gap_at[column] = before
-
-    def _widen(self, size: int) -> None:
-        values = np.empty((self.rows, size))
-        old = self.values.shape[1]
-        values[:, :old] = self.values
-        values.view(np.uint64)[:, old:] = ABSENT_BITS
-        self.values = values
-        self._is_used = _grown(self._is_used, size, False)
-        self.slot_of = _grown(self.slot_of, size, 0)
-        self.latest = _grown(self.latest, size, math.nan)
-        self.reset_at = _grown(self.reset_at, size, _NEVER)
-        self.gap_at = _grown(self.gap_at, size, _NEVER)
+    def _widen(self, width: int) -> None:
+        self.cells.extend(width)
+        if width > len(self.slot_of):
+            size = max(width, len(self.slot_of) * 17 // 16)
+            self.slot_of = _grown(self.slot_of, size, -1)
+            self.reset_at = _grown(self.reset_at, size, _NEVER)
+            self.gap_at = _grown(self.gap_at, size, _NEVER)
+            self._born = _grown(self._born, size, -1)
 
     # Writing
 
     def tick_at(self, at: float) -> int:
         return math.floor((at - self.origin) / self.interval)
 
-    def begin(self, slot: int, tick: int, at: float) -> int:
-        """Open the row of one poll of one source.
+    def begin(self, slot: int, tick: int, at: float) -> bool:
+        """Open one tick of one source.
 
         Returns:
-            the row, or -1 if the tick has left the window already.
+            False if the tick is too old to be written to.
         """
-        if tick <= self.tick - self.rows:
-            return -1
+        if self.tick == self._floor == 0:
+            self._start(tick)
+        if tick < self._closed or tick <= self.tick - self.cells.rows:
+            return False
         if tick > self.tick:
-            passed = min(tick - self.tick, self.rows)
-            self.times[np.arange(tick - passed + 1, tick + 1) % self.rows] = _NEVER
-            self.tick = tick
-        row = tick % self.rows
-        self.times[row, slot] = at
-        self.last_row[slot] = row
+            self._advance(tick)
+        self._pack_some()
+        self.times[tick % self.rows, slot] = at
+        self.last_tick[slot] = tick
         self.last_at[slot] = at
         self._forget_bounds()
-        return row
+        return True
 
-    def store(self, row: int, at: float, columns: Index, values: Floats) -> None:
-        """One scatter; notes the resets and gaps that it sees."""
-        self.values[row, columns] = values
-        before = self.latest[columns]
-        fell = values < before
-        if fell.any():
-            self.reset_at[columns[fell]] = at
-        held = is_sample(values)
-        if held.all():
-            self.latest[columns] = values
+    def store(self, tick: int, before: int | None, at: float, columns: Index, values: Floats) -> None:
+        """One scatter; notes the resets and gaps that it sees.
+
+        Args:
+            before: the tick of the source's poll before this one; None: this is the first.
+        """
+        if before is None:
+            pass
+        elif before >= self._floor:
+            fell = values < self.cells.row(before, columns)
+            if fell.any():
+                self.reset_at[columns[fell]] = at
         else:
+            self.reset_at[columns] = at  # long ago: look at all samples
+        self.cells.put(tick, columns, values)
+        held = is_sample(values)
+        if not held.all():
             self.gap_at[columns[~held]] = at
-            self.latest[columns] = np.where(held, values, before)
 
     def shift(self, seconds: float) -> None:
         self.origin += seconds
@@ -261,27 +231,99 @@ class Pool:
             array += seconds
         self._forget_bounds()
 
+    def _start(self, tick: int) -> None:
+        self.tick = self._first_tick = tick
+        oldest = tick - self.cells.rows
+        if self.cells.stretch:
+            oldest = (tick - self._recent) // self.cells.stretch * self.cells.stretch
+        self._floor = self._closed = oldest
+        self._first_tick = oldest
+
+    def _advance(self, tick: int) -> None:
+        passed = min(tick - self.tick, self.rows)
+        self.times[np.arange(tick - passed + 1, tick + 1) % self.rows] = _NEVER
+        stretch, rows = self.cells.stretch, self.cells.rows
+        if not stretch:
+            self._floor = max(self._floor, tick - rows + 1)
+        while stretch and tick - rows >= self._floor:
+            # The ring comes round: what is not packed now is lost.
+            self._close_stretch()
+            self._pack(len(self._to_pack))
+            if self._floor > self.tick:
+                self._floor = self._closed = (tick - self._recent) // stretch * stretch
+        self.tick = tick
+        if stretch and not self._to_pack and tick >= self._floor + stretch + self._recent:
+            self._close_stretch()
+
+    # Packing
+
+    def _close_stretch(self) -> None:
+        if self._closed == self._floor:
+            self._closed = self._floor + self.cells.stretch
+            self._to_pack = list(range(self.cells.slabs))
+            if not self._to_pack:
+                self._floor = self._closed
+
+    def _pack_some(self) -> None:
+        """A little of what is due, so that no poll waits for all of it."""
+        if self._to_pack:
+            polls = max(self._slots - len(self._free_slots), 1)
+            self._pack(math.ceil(self.cells.slabs / polls))
+
+    def _pack(self, count: int) -> None:
+        stretch = self.cells.stretch
+        for slab in self._to_pack[:count]:
+            ticks = np.arange(self._floor, self._floor + stretch)
+            columns = slice(slab * self.columns.slab, (slab + 1) * self.columns.slab)
+            slots = self.slot_of[columns]
+            polled = (self.times[ticks % self.rows] > _NEVER)[:, slots] & (slots >= 0)
+            self.cells.pack(self._floor // stretch, slab, None if polled.all() else ~polled)
+        del self._to_pack[:count]
+        if not self._to_pack:
+            self._floor = self._closed
+            self.cells.drop((self.tick - self.rows) // stretch)
+
     def _forget_bounds(self) -> None:
-        if self._bounds or self._rows_at:
+        if self._bounds or self._ticks_at:
             self._bounds.clear()
-            self._rows_at.clear()
+            self._ticks_at.clear()
 
     # Reading
 
-    def rows_at(self, at: float, lookback: float) -> tuple[Index, Mask]:
-        """For each slot the row of its newest poll in (at − lookback, at], and whether there is one."""
+    def each(self, ticks: Ticks, slots: Index, columns: Index) -> Floats:
+        """One cell a column, each at its source's tick: `ticks[slots]`."""
+        cells = self.cells.each(ticks, slots, columns, self._floor)
+        if len(ticks) and ticks.min() < self._floor:
+            foreign = (ticks - self._first_tick)[slots] < self._born[columns]
+            if foreign.any():
+                cells.view(np.uint64)[foreign] = ABSENT_BITS
+        return cells
+
+    def matrix(self, ticks: Ticks, columns: Index) -> Floats:
+        """[ticks, columns]: all cells of ascending ticks."""
+        cells = self.cells.matrix(ticks, columns, self._floor)
+        old = int(np.searchsorted(ticks, self._floor))
+        if old:
+            foreign = (ticks[:old] - self._first_tick)[:, None] < self._born[columns]
+            if foreign.any():
+                cells[:old].view(np.uint64)[foreign] = ABSENT_BITS
+        return cells
+
+    def ticks_at(self, at: float, lookback: float) -> tuple[Ticks, Mask]:
+        """For each slot the tick of its newest poll in (at − lookback, at], and whether there is one."""
         key = (at, lookback)
-        found = self._rows_at.get(key)
+        found = self._ticks_at.get(key)
         if found is None:
-            rows, last = self.last_row, self.last_at
+            ticks, last = self.last_tick, self.last_at
             late = last > at
             if late.any():
-                rows, last = rows.copy(), last.copy()
+                ticks, last = ticks.copy(), last.copy()
                 earlier = np.where(self.times[:, late] <= at, self.times[:, late], _NEVER)
-                rows[late] = earlier.argmax(axis=0)
+                ticks[late] = self.ticks_of(earlier.argmax(axis=0))
                 last[late] = earlier.max(axis=0)
-            found = (rows.copy(), last > milliseconds(at - lookback))
-            _remember(self._rows_at, key, found)
+            fresh = last > milliseconds(at - lookback)
+            found = (np.where(fresh, ticks, self.tick), fresh)
+            _remember(self._ticks_at, key, found)
         return found
 
     def bounds(self, start: float, end: float) -> Bounds:
@@ -293,17 +335,23 @@ class Pool:
             first = np.where(inside, self.times, math.inf)
             last = np.where(inside, self.times, _NEVER)
             first_row, last_row = first.argmin(axis=0), last.argmax(axis=0)
+            count = inside.sum(axis=0)
             slots = np.arange(self.times.shape[1])
             found = Bounds(
-                inside.sum(axis=0),
-                first_row,
-                last_row,
+                count,
+                np.where(count > 0, self.ticks_of(first_row), self.tick),
+                np.where(count > 0, self.ticks_of(last_row), self.tick),
                 first[first_row, slots],
                 last[last_row, slots],
                 inside,
             )
             _remember(self._bounds, key, found)
         return found
+
+    def ticks_of(self, rows: Index) -> Ticks:
+        """The ticks that these rows of the times stand for."""
+        ticks: Ticks = self.tick - (self.tick - rows) % self.rows
+        return ticks
 
     def order(self, inside: Mask) -> Index:
         """Rows with a poll inside the window, oldest first."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sentinel.model.batch import Floats
-from sentinel.series.pool import Index, Mask, Pool, is_sample, milliseconds
+from sentinel.series.cells import Ticks
+from sentinel.series.pool import Bounds, Index, Mask, Pool, is_sample, milliseconds
 from sentinel.series.table import LabelTable
 
 
@@ -78,32 +80,22 @@ class Ends:
 class Piece:
     """Columns of one pool."""
 
-    pool: Pool
+    pool: Pool[Any]
     columns: Index
     slots: Index
 
     @classmethod
-    def of(cls, pool: Pool, columns: Index) -> Piece:
+    def of(cls, pool: Pool[Any], columns: Index) -> Piece:
         return cls(pool, columns, pool.slot_of[columns].astype(np.intp))
 
-    def cells(self, rows: Index) -> Floats:
-        """One cell a column, each from its own row."""
-        pool = self.pool
-        first = rows[0] if len(rows) else 0
-        if (rows == first).all():
-            cells: Floats = pool.values[first].take(self.columns)
-            return cells
-        spread: Floats = pool.values.ravel().take(rows * pool.values.shape[1] + self.columns)
-        return spread
-
     def instant(self, at: float, lookback: float) -> tuple[Floats, Mask]:
-        rows, fresh = self.pool.rows_at(at, lookback)
-        values = self.cells(rows[self.slots])
+        ticks, fresh = self.pool.ticks_at(at, lookback)
+        values = self.pool.each(ticks, self.slots, self.columns)
         return values, fresh[self.slots] & is_sample(values)
 
     def instants(self, at: float, lookback: float) -> Floats:
-        rows, _ = self.pool.rows_at(at, lookback)
-        return self.pool.times[rows[self.slots], self.slots]
+        ticks, _ = self.pool.ticks_at(at, lookback)
+        return self.pool.times[ticks % self.pool.rows, np.arange(len(ticks))][self.slots]
 
     def ends(self, start: float, end: float) -> Ends:
         bounds = self.pool.bounds(start, end)
@@ -111,8 +103,8 @@ class Piece:
         gap_at, reset_at = self.pool.gap_at[self.columns], self.pool.reset_at[self.columns]
         return Ends(
             bounds.count[slots],
-            self.cells(bounds.first_row[slots]),
-            self.cells(bounds.last_row[slots]),
+            self.pool.each(bounds.first_tick, slots, self.columns),
+            self.pool.each(bounds.last_tick, slots, self.columns),
             bounds.first[slots],
             bounds.last[slots],
             (gap_at <= start) & (reset_at <= start),
@@ -123,18 +115,21 @@ class Piece:
         bounds = self.pool.bounds(start, end)
         rows = self.pool.order(bounds.inside)
         inside = bounds.inside[rows]
-        if inside.all():
-            cells = rows[:, None] * self.pool.values.shape[1] + self.columns
+        ticks = self.pool.ticks_of(rows)
+        cells = self.pool.matrix(ticks, self.columns)
+        count = bounds.count[self.slots]
+        if inside[:, bounds.count > 0].all():
             times = self.pool.times[rows]
-            count = np.full(len(self.columns), len(rows))
         else:
             # Sources with different polls in the window: pack by source, which are few, not by series.
             order = np.argsort(~inside, axis=0, kind="stable")[: int(bounds.count.max(initial=0))]
-            by_slot = rows[order]
-            cells = (by_slot * self.pool.values.shape[1])[:, self.slots] + self.columns
-            times = np.take_along_axis(self.pool.times, by_slot, 0)
-            count = bounds.count[self.slots]
-        samples = Samples(self.pool.values.ravel().take(cells), count, times, self.slots)
+            shifts = _shifts(bounds, ticks)
+            if shifts is None:
+                cells = cells[order[:, self.slots], np.arange(len(self.columns))]
+            else:
+                cells = _shifted(cells, shifts[self.slots], len(order))
+            times = np.take_along_axis(self.pool.times[rows], order, 0)
+        samples = Samples(cells, count, times, self.slots)
         gaps = self.pool.gap_at[self.columns] > start
         if gaps.any() and len(cells):
             return _without_gaps(samples, gaps)
@@ -142,6 +137,25 @@ class Piece:
 
     def only(self, chosen: Mask) -> Piece:
         return Piece(self.pool, self.columns[chosen], self.slots[chosen])
+
+
+def _shifts(bounds: Bounds, ticks: Ticks) -> Ticks | None:
+    """How many ticks after the window's first one each source's polls start; None where one missed some between."""
+    polled = bounds.count > 0
+    whole = bounds.last_tick - bounds.first_tick + 1 == bounds.count
+    if len(ticks) != ticks[-1] - ticks[0] + 1 or not whole[polled].all():
+        return None
+    return np.where(polled, bounds.first_tick - ticks[0], 0)
+
+
+def _shifted(cells: Floats, shifts: Ticks, count: int) -> Floats:
+    """Each column moved up by its shift: whole rows are copied, which is cheaper than picking cells."""
+    lowest, highest = int(shifts.min(initial=0)), int(shifts.max(initial=0))
+    moved = np.empty((count, cells.shape[1]))
+    for shift in range(lowest, highest + 1):
+        part = cells[shift : shift + count]
+        np.copyto(moved[: len(part)], part, where=True if shift == lowest else shifts == shift)
+    return moved
 
 
 def _without_gaps(samples: Samples, gaps: Mask) -> Samples:

@@ -32,7 +32,7 @@ def fleets(draw: st.DrawFn) -> tuple[Head, list[Series], float]:
     None among the drawn cells is a series that is not there in that poll: it ends with a staleness marker.
     """
     polls = draw(st.integers(1, 12))
-    head = Head()
+    head = Head(recent=3600.0)  # one source after the other
     everything: list[Series] = []
     for number in range(draw(st.integers(1, 3))):
         rows = draw(st.integers(1, 4))
