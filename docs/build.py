@@ -16,7 +16,8 @@ from docs.metrics import metrics_reference
 from sentinel.config.auth import SnmpAuth, SshAuth
 from sentinel.config.notify import EmailSettings, RouteSettings, WebhookSettings
 from sentinel.config.secret import Secret
-from sentinel.config.settings import Settings, TargetSettings
+from sentinel.config.settings import DiscoverySettings, Settings, TargetSettings
+from sentinel.config.sweeps import SweepSettings
 from sentinel.model.durations import format_duration
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -24,6 +25,7 @@ REFERENCE = Path(__file__).parent / "reference"
 _TABLES: dict[str, list[tuple[str, type[BaseModel]]]] = {
     "auth": [('[auth.NAME] with kind = "snmp"', SnmpAuth), ('[auth.NAME] with kind = "ssh"', SshAuth)],
     "target": [("[[target]]", TargetSettings)],
+    "discovery": [("[discovery]", DiscoverySettings), ("[[discovery.sweeps]]", SweepSettings)],
     "route": [("[route] and [[route.routes]]", RouteSettings)],
     "receiver": [
         ('[[receiver]] with kind = "webhook"', WebhookSettings),

@@ -20,6 +20,7 @@ from sentinel.runtime.clock import SystemClock
 from sentinel.runtime.follow import LoopMetrics
 from sentinel.runtime.supervise import Supervisor
 from sentinel.series.head import Head
+from sentinel.sweeps import SweepMetrics
 from sentinel.web.live import LiveMetrics
 
 _PARTS: tuple[tuple[str, Callable[[CollectorRegistry], object]], ...] = (
@@ -31,6 +32,7 @@ _PARTS: tuple[tuple[str, Callable[[CollectorRegistry], object]], ...] = (
     ("Notifications", SenderMetrics),
     ("Backup and retention", CareMetrics),
     ("Configuration", ReloadMetrics),
+    ("Sweeps", SweepMetrics),
     ("Pages", LiveMetrics),
     ("The daemon", lambda registry: (Supervisor(SystemClock(), registry), LoopMetrics(registry))),
 )

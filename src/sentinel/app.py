@@ -6,8 +6,8 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import uvloop
@@ -38,11 +38,11 @@ from sentinel.rules.engine import RuleEngine
 from sentinel.runtime.clock import SystemClock
 from sentinel.runtime.follow import follow_wall_clock, watch_event_loop
 from sentinel.runtime.logs import set_up_logs
-from sentinel.runtime.memory import keep_freed_memory
 from sentinel.runtime.notify import Systemd
 from sentinel.runtime.sockets import listen_datagrams, passed_datagram_sockets
 from sentinel.runtime.supervise import Supervisor
 from sentinel.series.head import Head
+from sentinel.sweeps import Sweeps
 from sentinel.web.app import create_app
 from sentinel.web.server import listen, serve
 
@@ -59,7 +59,6 @@ def run_daemon(path: Path) -> None:
         UnusableError: the configuration or the database cannot be used.
         ListenError: the address cannot be listened on.
     """
-    keep_freed_memory()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(path.resolve()))
 
@@ -80,9 +79,7 @@ async def _run(path: Path) -> None:
         db = await stack.enter_async_context(
             Database.open(settings.store.url, clock=clock, data_dir=running.data_dir)
         )
-        numbers = InterfaceNumbers(InterfaceStore(db))
-        await numbers.restore([(target.host, target.port or 161) for target in running.targets])
-        stack.push_async_callback(numbers.save)
+        numbers = await stack.enter_async_context(_interface_numbers(db, running))
         drivers = Drivers(clock, registry, ssh_connects=settings.collect.ssh_connects, numbers=numbers)
         stack.push_async_callback(drivers.close)
         sender = Sender(db, receivers, clock=clock, registry=registry)
@@ -130,6 +127,7 @@ async def _run(path: Path) -> None:
             ledger.use(_dispatch(wanted))
             incidents.use(_dispatch(wanted))
             sender.use(fresh)
+            sweeps.adopt()
 
         reloader = Reloader(running, engine, registry, clock, swap)
         drivers.adopt(running.modules, running.settings.auth)
@@ -137,6 +135,7 @@ async def _run(path: Path) -> None:
         rules.retain(_instances(running))
         _adopt(traps, running)
         care = Care(db, registry, lambda: reloader.running)
+        sweeps = Sweeps(clock, registry, lambda: reloader.running, reloader.reread_targets)
         faces = build_faces(
             settings,
             clock=clock,
@@ -167,6 +166,7 @@ async def _run(path: Path) -> None:
                 "sender": sender.run,
                 "web": lambda: serve(app, channel),
                 "care": care.run,
+                "sweeps": sweeps.run,
                 "clock": lambda: follow_wall_clock(clock, (head.shift, rules.shift, traps.shift)),
                 "event loop": lambda: watch_event_loop(registry),
                 "pulse": lambda: beat(db),
@@ -175,6 +175,17 @@ async def _run(path: Path) -> None:
             stop,
         )
         log.info("stopped")
+
+
+@asynccontextmanager
+async def _interface_numbers(db: Database, running: Configuration) -> AsyncIterator[InterfaceNumbers]:
+    """As they were when the daemon ended; what is not written yet at the end is written then."""
+    numbers = InterfaceNumbers(InterfaceStore(db))
+    await numbers.restore([(target.host, target.port or 161) for target in running.targets])
+    try:
+        yield numbers
+    finally:
+        await numbers.save()
 
 
 def _obey_signals(stop: asyncio.Event, reloader: Reloader, systemd: Systemd) -> None:

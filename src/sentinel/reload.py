@@ -6,12 +6,13 @@ import asyncio
 import glob
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge
 
+from sentinel.collect.discovery.calendar import file_of, sweep_problems
 from sentinel.collect.modules import Modules, load_modules
 from sentinel.collect.ssh.credentials import auth_problem
 from sentinel.collect.ssh.hostkeys import read_host_key
@@ -96,6 +97,7 @@ def build(path: Path, expressions: Expressions) -> Configuration:
         problems += error.problems
     else:
         problems += _trap_auths(settings, document)
+        problems += sweep_problems(settings, document, base)
         # Targets name modules: judging them without the modules would blame the wrong file.
         try:
             targets = _targets(settings, document, modules, base)
@@ -132,7 +134,10 @@ def expand(patterns: Iterable[str], base: Path) -> list[Path]:
 
 
 def _targets(settings: Settings, document: Document, modules: Modules, base: Path) -> tuple[Target, ...]:
-    written = list(read_targets(settings.target, document, expand(settings.discovery.files, base)))
+    # What a sweep has found nothing for is not there yet.
+    coming = {file_of(sweep, base) for sweep in settings.discovery.sweeps}
+    files = [file for file in expand(settings.discovery.files, base) if file not in coming or file.exists()]
+    written = list(read_targets(settings.target, document, files))
     wrong_keys = list(_host_keys(written))
     if wrong_keys:
         raise UnusableError(wrong_keys)
@@ -247,6 +252,28 @@ class Reloader:
             self._note(is_success=True)
             facts = {"targets": len(wanted.targets), "groups": len(wanted.groups)}
             log.info("configuration reloaded", extra={"facts": facts})
+            return ()
+
+    async def reread_targets(self) -> Sequence[Problem]:
+        """Read the target files again and put them in force with the rest of the running configuration.
+
+        What else may have been written meanwhile waits for a reload.
+
+        Returns:
+            Every problem found, for the caller to tell; empty: they are in force.
+        """
+        async with self._turn:
+            running = self.running
+            try:
+                targets = await asyncio.to_thread(
+                    _targets, running.settings, running.document, running.modules, running.path.parent
+                )
+                wanted = replace(running, targets=targets)
+                self._swap(wanted)
+            except UnusableError as error:
+                return error.problems
+            self.running = wanted
+            log.info("target files read", extra={"facts": {"targets": len(targets)}})
             return ()
 
     def _note(self, *, is_success: bool) -> None:

@@ -14,6 +14,7 @@ ORDER = (
     "app",
     "faces",
     "care",
+    "sweeps",
     "reload",
     "web",
     "reports",

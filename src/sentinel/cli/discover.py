@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from sentinel.collect.discovery.sweep import Found, Network
     from sentinel.reload import Configuration
 
-_ALWAYS = ("system", "if_mib")
-"""Modules that any device has, as far as they are configured."""
-
 
 def discover(
     networks: Annotated[list[str], typer.Argument(metavar="CIDR...", help="Networks such as 192.0.2.0/24.")],
@@ -137,49 +134,17 @@ def _progress(networks: Sequence[Network]) -> Iterator[Callable[[], None]]:
 
 def _rows(settings: Configuration, found: Sequence[Found], write: Path | None) -> list[dict[str, Any]]:
     """What was found, each with the target it would be."""
-    from sentinel.inventory.additions import address_text, safe_name
-
-    known = {(target.host, target.port or 161): target.name for target in settings.targets}
-    known |= _written(write)
-    taken = {target.name for target in settings.targets} | set(known.values())
-    rows = []
-    for one in found:
-        target = known.get((one.host, one.port), "")
-        name = target or safe_name(one.name, one.host, taken)
-        taken.add(name)
-        identified = settings.modules.identify(one.object_id, one.description)
-        state = "known" if target else "same device" if one.same_as else "new"
-        modules = tuple(dict.fromkeys((*_always(settings), *identified)))
-        rows.append(
-            asdict(one)
-            | {
-                "state": state,
-                "target": name,
-                "address": address_text(one.host, one.port),
-                "modules": modules,
-            }
-        )
-    return rows
-
-
-def _always(settings: Configuration) -> tuple[str, ...]:
-    return tuple(module for module in _ALWAYS if module in settings.modules.snmp)
-
-
-def _written(write: Path | None) -> dict[tuple[str, int], str]:
-    """Targets that stand in the file already, also where the configuration does not name it."""
-    if write is None or not write.exists():
-        return {}
-    from sentinel.config.address import split_address
-    from sentinel.config.document import validated
-    from sentinel.config.files import read_text
-    from sentinel.config.toml import parse_toml
-    from sentinel.inventory.targets import TargetFile
+    from sentinel.collect.discovery.candidates import candidates_of, places_of, written_places
 
     with problems_told():
-        there = validated(TargetFile, parse_toml(read_text(write), str(write)))
-    places = ((split_address(one.address), one.name) for one in there.target)
-    return {(host, port or 161): name for (host, port), name in places}
+        written = written_places(write) if write is not None else {}
+    places = asyncio.run(places_of(settings.targets)) | written
+    names = {target.name for target in settings.targets}
+    return [
+        asdict(one.found)
+        | {"state": one.state, "target": one.target, "address": one.address, "modules": one.modules}
+        for one in candidates_of(found, places, names, settings.modules)
+    ]
 
 
 def _add(path: Path, rows: Sequence[Row], *, is_dry: bool) -> None:

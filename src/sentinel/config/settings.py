@@ -15,6 +15,7 @@ from sentinel.config.document import Document, Written, validated
 from sentinel.config.files import read_text
 from sentinel.config.notify import ReceiverSettings, RouteSettings
 from sentinel.config.store import StoreSettings
+from sentinel.config.sweeps import SweepSettings
 from sentinel.config.toml import parse_toml
 from sentinel.config.traps import Network, TrapsSettings
 from sentinel.config.types import Duration, LabelName, PositiveDuration, Zone
@@ -156,6 +157,8 @@ class DiscoverySettings(Written):
 
     files: tuple[str, ...] = ()
     """TOML files (patterns) with further [[target]] tables; relative to this file."""
+    sweeps: tuple[SweepSettings, ...] = ()
+    """[[discovery.sweeps]]: networks that are searched for new devices by the calendar."""
 
 
 class RulesSettings(Written):

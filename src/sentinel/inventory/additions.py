@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sentinel.config.document import validated
@@ -29,6 +29,7 @@ class Addition:
     auth: str = ""
     remark: str = ""
     """What the device says of itself: becomes a comment."""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def safe_name(said: str, address: str, taken: Iterable[str]) -> str:
@@ -86,9 +87,11 @@ def _table(one: Addition) -> str:
     remark = f"# {_plain(one.remark)}\n" if one.remark else ""
     modules = ", ".join(_quoted(module) for module in one.modules)
     auth = f"auth = {_quoted(one.auth)}\n" if one.auth else ""
+    pairs = ", ".join(f"{name} = {_quoted(value)}" for name, value in one.labels.items())
+    labels = f"labels = {{{pairs}}}\n" if pairs else ""
     return (
         f"\n{remark}[[target]]\nname = {_quoted(one.name)}\naddress = {_quoted(one.address)}\n"
-        f"modules = [{modules}]\n{auth}"
+        f"modules = [{modules}]\n{auth}{labels}"
     )
 
 

@@ -15,6 +15,7 @@ from sentinel.config.auth import SnmpAuth, SshAuth
 from sentinel.config.document import validated
 from sentinel.config.notify import EmailSettings, RouteSettings, WebhookSettings
 from sentinel.config.settings import Settings, TargetSettings, load_settings
+from sentinel.config.sweeps import SweepSettings
 from sentinel.config.toml import parse_toml
 from sentinel.model.problem import UnusableError
 
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "config.example.toml"
 REFERENCE = ROOT / "docs/reference/configuration.md"
 
-TABLES = (SnmpAuth, SshAuth, TargetSettings, RouteSettings, WebhookSettings, EmailSettings)
+TABLES = (SnmpAuth, SshAuth, TargetSettings, SweepSettings, RouteSettings, WebhookSettings, EmailSettings)
 
 
 def _models() -> Iterator[type[BaseModel]]:
@@ -54,7 +55,9 @@ def test_the_example_loads_with_every_key_taken_in(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize(("model", "key"), sorted(_keys(), key=str))
 def test_every_key_stands_in_the_example(model: type[BaseModel], key: str) -> None:
-    assert re.search(rf"(?m)^#?{re.escape(key)} = |[{{ ]{re.escape(key)} = ", EXAMPLE.read_text()), model
+    name = re.escape(key)
+    written = rf"(?m)^#?{name} = |[{{ ]{name} = |^#?\[\[(\w+\.)*{name}\]\]$"
+    assert re.search(written, EXAMPLE.read_text()), model
 
 
 def test_the_reference_says_what_the_settings_say() -> None:

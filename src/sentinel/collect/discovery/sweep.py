@@ -128,13 +128,25 @@ class Sweep:
         self._port, self._timeout, self._concurrency = port, timeout, concurrency
         self._pace = Pace(rate, clock)
 
-    async def run(self, networks: Iterable[Network], told: Callable[[], None] = lambda: None) -> list[Found]:
+    async def run(
+        self,
+        networks: Iterable[Network],
+        told: Callable[[], None] = lambda: None,
+        *,
+        without: Sequence[Network] = (),
+    ) -> list[Found]:
         """Every device that answers, in the order of the addresses.
 
         Args:
             told: called for each address that is done.
+            without: addresses that are not asked.
         """
-        addresses = (str(address) for network in networks for address in _hosts(network))
+        addresses = (
+            str(address)
+            for network in networks
+            for address in _hosts(network)
+            if not any(address in other for other in without)
+        )
         found: list[Found] = []
 
         async def work() -> None:
@@ -174,7 +186,7 @@ class Sweep:
             raise PollError("timeout") from None
 
 
-def _hosts(network: Network) -> Iterator[object]:
+def _hosts(network: Network) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     return iter(network.hosts())
 
 
