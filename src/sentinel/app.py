@@ -38,6 +38,7 @@ from sentinel.rules.engine import RuleEngine
 from sentinel.runtime.clock import SystemClock
 from sentinel.runtime.follow import follow_wall_clock, watch_event_loop
 from sentinel.runtime.logs import set_up_logs
+from sentinel.runtime.memory import keep_freed_memory
 from sentinel.runtime.notify import Systemd
 from sentinel.runtime.sockets import listen_datagrams, passed_datagram_sockets
 from sentinel.runtime.supervise import Supervisor
@@ -59,6 +60,7 @@ def run_daemon(path: Path) -> None:
         UnusableError: the configuration or the database cannot be used.
         ListenError: the address cannot be listened on.
     """
+    keep_freed_memory()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(path.resolve()))
 
