@@ -11,6 +11,8 @@ from prometheus_client.registry import Collector
 from sentinel.collect.drivers import Drivers
 from sentinel.collect.poll import PollMetrics
 from sentinel.collect.traps.metrics import TrapMetrics
+from sentinel.collect.traps.tally import FAMILIES as TRAPS
+from sentinel.collect.traps.tally import METRIC as TRAP_METRIC
 from sentinel.db.care import CareMetrics
 from sentinel.incidents.ledger import LedgerMetrics
 from sentinel.notify.sender import SenderMetrics
@@ -72,6 +74,9 @@ def metrics_reference() -> str:
     ]
     for name, family in sorted(Head().families().items()):
         lines.append(_row(name, family.type, ["instance", "job"], family.help))
+    lines += ["", "## Of every device that sends traps", "", *_heading()]
+    kind = TRAPS[TRAP_METRIC]
+    lines.append(_row(TRAP_METRIC, kind.type, ["instance", "job", "trap"], kind.help))
     for title, register in _PARTS:
         registry = _Noting()
         register(registry)

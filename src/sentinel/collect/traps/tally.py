@@ -18,7 +18,7 @@ JOB: Final = "traps"
 MAX_KINDS: Final = 64
 """Kinds without a name counted for one device; all others are counted together as trap="other"."""
 
-_FAMILIES = {METRIC: Family("counter", "SNMP traps and informs received.")}
+FAMILIES = {METRIC: Family("counter", "SNMP traps and informs received, by kind; with the target's own labels.")}
 
 
 class Sink(Protocol):
@@ -82,7 +82,7 @@ class Tally:
             is_oid = False
         if key not in self._counters:
             series = labels.updated({"__name__": METRIC, "instance": instance, "job": JOB, "trap": key[1]})
-            layout = Layout.of([series], _FAMILIES)
+            layout = Layout.of([series], FAMILIES)
             self._counters[key] = _Counter(_source(*key, self._interval), layout)
             self._kinds[instance] = self._kinds.get(instance, 0) + is_oid
         self._counters[key].count += 1
