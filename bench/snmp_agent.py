@@ -1,8 +1,9 @@
 """A simulated switch for benchmarks: answers GET, GETNEXT and GETBULK fast, with counters that move.
 
-python -m bench.snmp_agent PORTS [DEVICES [SILENT]]
+python -m bench.snmp_agent PORTS [DEVICES [SILENT [OWN]]]
 
 Prints its UDP ports, one for each device, then serves until its input ends. The last SILENT devices never answer.
+With OWN = 1 each device has its own port descriptions, addresses and sizes of counters.
 """
 
 from __future__ import annotations
@@ -27,19 +28,25 @@ COLUMNS = tuple(f"{IF_ENTRY}.{n}" for n in (*range(1, 12), 13, 14, 16, 17, 19, 2
 MAX_ANSWER = 1472
 """Bytes: what fits one Ethernet frame, as most switches bound their answers."""
 
-Encoder = Callable[[float], bytes]
+Encoder = Callable[[float, int], bytes]
+"""From the time and the number of the device."""
 
 
 def _fixed(tag: int, content: bytes) -> Encoder:
     whole = ber.tlv(tag, content)
-    return lambda now: whole
+    return lambda now, device: whole
+
+
+def _own(tag: int, content: Callable[[int], bytes]) -> Encoder:
+    """What each device has its own of."""
+    return lambda now, device: ber.tlv(tag, content(device))
 
 
 def _counter(tag: int, base: int, per_second: int) -> Encoder:
     bits = (1 << (64 if tag == ber.COUNTER64 else 32)) - 1
 
-    def encode(now: float) -> bytes:
-        value = base + int(now * per_second) & bits
+    def encode(now: float, device: int) -> bytes:
+        value = (base >> device * 5 % 33) + int(now * per_second) & bits
         size = value.bit_length() // 8 + 1
         return bytes((tag, size)) + value.to_bytes(size, "big")
 
@@ -57,7 +64,10 @@ def _value(oid: str, row: int) -> Encoder:
         if column == 2:
             return _fixed(ber.OCTET_STRING, f"GigabitEthernet1/0/{row}".encode())
         if column == 6:
-            return _fixed(ber.OCTET_STRING, bytes((2, 0, 0, 0, 0, row)))
+            return _own(
+                ber.OCTET_STRING,
+                lambda device: b"\x02\x00" + device.to_bytes(2, "big") + row.to_bytes(2, "big"),
+            )
         if column in (1, 3, 4, 7, 8):
             return _number(ber.INTEGER, {1: row, 3: 6, 4: 1500, 7: 1, 8: 1}[column])
         if column == 5:
@@ -66,8 +76,10 @@ def _value(oid: str, row: int) -> Encoder:
             return _number(ber.TIME_TICKS, 4711 * row)
         is_error = column in (13, 14, 19, 20)
         return _counter(ber.COUNTER32, row if is_error else 10**9 + row, 0 if is_error else 2000 * row)
-    if column in (1, 18):
-        return _fixed(ber.OCTET_STRING, (f"Gi1/0/{row}" if column == 1 else f"desk {row}, floor 3").encode())
+    if column == 1:
+        return _fixed(ber.OCTET_STRING, f"Gi1/0/{row}".encode())
+    if column == 18:
+        return _own(ber.OCTET_STRING, lambda device: f"desk {row}, floor {device}".encode())
     if column in (15, 17):
         return _number(ber.GAUGE32 if column == 15 else ber.INTEGER, 1000 if column == 15 else 1)
     if column == 19:
@@ -87,7 +99,7 @@ class Switch:
         self._keys = sorted(rows)
         self._rows = [rows[key] for key in self._keys]
 
-    def answer(self, data: bytes) -> bytes | None:
+    def answer(self, data: bytes, device: int = 0) -> bytes | None:
         at = ber.request_id_place(data)
         request_id = data[at : at + 2 + data[at + 1]]
         at += len(request_id)
@@ -98,44 +110,45 @@ class Switch:
         pdu = pdu or data[ber.request_id_place(data) - 3]
         places = [bisect_right(self._keys, oid) for oid in oids]
         if pdu == ber.GET_BULK:
-            binds = self._bulk(places, first, second)
+            binds = self._bulk(places, device, first, second)
         else:
-            binds = [self._bind(place) for place in places]
+            binds = [self._bind(place, device) for place in places]
         varbinds = ber.tlv(ber.SEQUENCE, b"".join(binds))
         body = ber.tlv(ber.RESPONSE, request_id + b"\x02\x01\x00\x02\x01\x00" + varbinds)
         return ber.tlv(ber.SEQUENCE, b"\x02\x01\x01" + ber.tlv(ber.OCTET_STRING, b"public") + body)
 
-    def _bulk(self, places: list[int], non_repeaters: int, repetitions: int) -> list[bytes]:
-        binds = [self._bind(place) for place in places[:non_repeaters]]
+    def _bulk(self, places: list[int], device: int, non_repeaters: int, repetitions: int) -> list[bytes]:
+        binds = [self._bind(place, device) for place in places[:non_repeaters]]
         size = 48 + sum(map(len, binds))
         for row in range(repetitions):
             for place in places[non_repeaters:]:
-                bind = self._bind(place + row)
+                bind = self._bind(place + row, device)
                 size += len(bind)
                 if size > MAX_ANSWER:
                     return binds
                 binds.append(bind)
         return binds
 
-    def _bind(self, place: int) -> bytes:
+    def _bind(self, place: int, device: int) -> bytes:
         if place >= len(self._rows):
             oid = self._rows[-1][0]
             return ber.tlv(
                 ber.SEQUENCE, ber.tlv(ber.OBJECT_IDENTIFIER, oid) + bytes((ber.END_OF_MIB_VIEW, 0))
             )
         oid, value = self._rows[place]
-        return ber.tlv(ber.SEQUENCE, ber.tlv(ber.OBJECT_IDENTIFIER, oid) + value(time.monotonic()))
+        return ber.tlv(ber.SEQUENCE, ber.tlv(ber.OBJECT_IDENTIFIER, oid) + value(time.monotonic(), device))
 
 
 def main() -> None:
-    ports, devices, silent = (int(word) for word in (*sys.argv[1:], "1", "0")[:3])
+    given = [int(word) for word in sys.argv[1:]]
+    ports, devices, silent, own = [*given, *(0, 1, 0, 0)[len(given) :]]
     switch = Switch(ports)
     _allow_files(devices + 64)
     sockets = [_socket() for _ in range(devices)]
     print(*(sock.getsockname()[1] for sock in sockets), flush=True)
     ready = selectors.DefaultSelector()
-    for sock in sockets[: devices - silent]:
-        ready.register(sock, selectors.EVENT_READ)
+    for number, sock in enumerate(sockets[: devices - silent]):
+        ready.register(sock, selectors.EVENT_READ, number * own)
     ready.register(sys.stdin, selectors.EVENT_READ)
     while True:
         for key, _ in ready.select():
@@ -143,7 +156,7 @@ def main() -> None:
                 return
             assert isinstance(key.fileobj, socket.socket)
             data, source = key.fileobj.recvfrom(65535)
-            reply = switch.answer(data)
+            reply = switch.answer(data, key.data)
             if reply is not None:
                 key.fileobj.sendto(reply, source)
 

@@ -19,7 +19,7 @@ from sentinel.collect.snmp.numbers import InterfaceNumbers
 from sentinel.collect.snmp.outline import Outline, Outlines, Request
 from sentinel.collect.snmp.plan import Plan
 from sentinel.collect.snmp.port import Ports, SockAddress
-from sentinel.collect.snmp.script import Replay, Script
+from sentinel.collect.snmp.script import Replay, Script, script_of
 from sentinel.collect.snmp.translate import Translation, translated, unread_metrics
 from sentinel.collect.snmp.walk import Knock, Tables, Walk
 from sentinel.model.batch import EMPTY_LAYOUT, Floats, Layout, Reading
@@ -196,9 +196,11 @@ class SnmpCollector:
         """A new script for these rows, and the reading they give."""
         outline = self._shared.outlines.take(self._plan, tables, self._device.budget, self._access)
         self._forget()
-        script = self._script = Script(outline, tables)
-        cells = script.cells(tables)
-        self._label(outline, await self._translated(tables))
+        self._script, cells = script_of(outline, tables)
+        await asyncio.sleep(0)  # each step of a large device takes its time
+        translation = await self._translated(tables)
+        await asyncio.sleep(0)
+        self._label(outline, translation)
         return self._reading(cells, (), {})
 
     def _forget(self) -> None:

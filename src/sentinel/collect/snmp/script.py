@@ -24,21 +24,11 @@ class Script:
 
     __slots__ = ("album", "outline", "signs")
 
-    def __init__(self, outline: Outline, tables: Tables) -> None:
+    def __init__(self, outline: Outline, signs: list[bytes]) -> None:
         self.outline = outline
         self.album = Album([request.size for request in outline.requests])
-        self.signs = [_signs_in(outline, request, tables) for request in outline.requests]
+        self.signs = signs
         """By request, what decides on labels in its answer: tags, and the texts behind them."""
-
-    def cells(self, tables: Tables) -> Floats:
-        """The numbers, in the order of the answers' varbinds; NaN for what gives none."""
-        cells = np.full(self.outline.size, np.nan)
-        for request in self.outline.requests:
-            for cell, (column, suffix) in enumerate(request.instances(), request.first_cell):
-                content = tables.get(column, {}).get(suffix, (ABSENT, b""))[1]
-                if isinstance(content, float):
-                    cells[cell] = content
-        return cells
 
     def tables(self, cells: Floats) -> Tables:
         """What is known, as a walk would give it."""
@@ -65,16 +55,20 @@ def _signs(tags: bytes, texts: Sequence[bytes]) -> bytes:
     return tags + b"".join([len(text).to_bytes(_LENGTH, "big") + text for text in texts])
 
 
-def _signs_in(outline: Outline, request: Request, tables: Tables) -> bytes:
+def script_of(outline: Outline, tables: Tables) -> tuple[Script, Floats]:
+    """The script of a device that has been walked, and its numbers: NaN for what gives none."""
     nothing: Cell = (ABSENT, b"")
-    columns = outline.plan.columns
-    cells = [(column, tables.get(column, {}).get(suffix, nothing)) for column, suffix in request.instances()]
-    texts = [
-        content if isinstance(content, bytes) else b""
-        for column, (_, content) in cells
-        if not columns[column].is_number
-    ]
-    return _signs(bytes(tag for _, (tag, _) in cells), texts)
+    signs, numbers = [], []
+    for request in outline.requests:
+        tags, texts = bytearray(), []
+        for column, suffix in request.instances():
+            tag, content = tables.get(column, {}).get(suffix, nothing)
+            tags.append(tag)
+            numbers.append(content if isinstance(content, float) else np.nan)
+            if not outline.plan.columns[column].is_number:
+                texts.append(content if isinstance(content, bytes) else b"")
+        signs.append(_signs(bytes(tags), texts))
+    return Script(outline, signs), np.array(numbers, np.float64)
 
 
 class Replay:

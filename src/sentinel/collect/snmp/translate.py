@@ -111,6 +111,8 @@ class Translator:
         self._plan, self._interfaces = plan, interfaces
         self._if_numbers: dict[int, int] = {}
         self._numbers = {column.oid: number for number, column in enumerate(plan.columns)}
+        self._columns: dict[str, bytes] = {}
+        """Encoded OIDs of lookups."""
         self._looked_up: dict[tuple[str, str, str, texts.Numbers], tuple[str, texts.Numbers | None]] = {}
         self._of_rows: dict[tuple[int, bytes], dict[str, str]] = {}
         """Labels of rows that have been worked out for another metric of the same table,"""
@@ -248,7 +250,10 @@ class Translator:
     ) -> tuple[str, texts.Numbers | None]:
         """A looked-up label, and the index numbers with which a later lookup may go on from it."""
         suffix = ber.encode_numbers(numbers)
-        cell = self._cell(ber.encode_oid(oid), suffix, tables)
+        column = self._columns.get(oid)
+        if column is None:
+            column = self._columns[oid] = ber.encode_oid(oid)
+        cell = self._cell(column, suffix, tables)
         if cell is None:
             return "", None
         if kind in COMBINED_TYPES:
