@@ -262,6 +262,8 @@ def oid_numbers(encoded: bytes) -> tuple[int, ...]:
     Raises:
         MalformedError: cut off, padded, or a number beyond 32 bits.
     """
+    if encoded.isascii():
+        return tuple(encoded)  # numbers below 128 take a byte each
     numbers: list[int] = []
     number, is_inside = 0, False
     for byte in encoded:
