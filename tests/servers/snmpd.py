@@ -110,7 +110,7 @@ class Snmpd:
     @property
     def address(self) -> str:
         """HOST:PORT, as a target's address."""
-        return f"{self.host}:{self.port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def log(self) -> str:
@@ -122,6 +122,7 @@ class Snmpd:
         script.write_text(_RESPONDER)
         lines = [
             f"rocommunity {COMMUNITY} 127.0.0.1",
+            f"rocommunity6 {COMMUNITY} ::1",
             f"sysName {self._name}",
             "sysLocation test rack",
             "sysContact nobody",
@@ -159,7 +160,7 @@ class Snmpd:
                         "-C",
                         "-c",
                         ",".join(map(str, files)),
-                        f"udp:{self.address}",
+                        f"{'udp6' if ':' in self.host else 'udp'}:{self.address}",
                     ),
                 ],
                 stdout=log,
@@ -217,7 +218,8 @@ class Snmpd:
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.settimeout(0.1)
             probe.connect((self.host, self.port))
             while time.monotonic() < deadline:

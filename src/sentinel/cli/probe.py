@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sentinel.cli.config import ConfigPath, fail, problems_told
+from sentinel.cli.output import plain
 from sentinel.config.address import split_address
 from sentinel.model.problem import did_you_mean
 
@@ -95,4 +97,8 @@ def _print(batches: list[Batch]) -> None:
         elif batch.reading.reasons:
             reasons = ", ".join(batch.reading.reasons)
             typer.echo(f"sentinel: {batch.source.name}: only in part ({reasons})", err=True)
-    typer.echo(render(head, max(batch.at for batch in batches)).decode(), nl=False)
+    text = render(head, max(batch.at for batch in batches)).decode()
+    # Exact for programs; a terminal would obey the control characters in a device's texts.
+    if sys.stdout.isatty():
+        text = "".join(f"{plain(line)}\n" for line in text.split("\n")[:-1])
+    typer.echo(text, nl=False)
