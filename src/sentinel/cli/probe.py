@@ -97,8 +97,10 @@ def _print(batches: list[Batch]) -> None:
         elif batch.reading.reasons:
             reasons = ", ".join(batch.reading.reasons)
             typer.echo(f"sentinel: {batch.source.name}: only in part ({reasons})", err=True)
-    text = render(head, max(batch.at for batch in batches)).decode()
-    # Exact for programs; a terminal would obey the control characters in a device's texts.
+    written = render(head, max(batch.at for batch in batches))
     if sys.stdout.isatty():
-        text = "".join(f"{plain(line)}\n" for line in text.split("\n")[:-1])
-    typer.echo(text, nl=False)
+        # A terminal would obey the control characters in a device's texts.
+        for line in written.decode().split("\n")[:-1]:
+            typer.echo(plain(line))
+    else:
+        typer.echo(written, nl=False)  # as bytes, which stay as they are

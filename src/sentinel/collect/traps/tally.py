@@ -18,7 +18,9 @@ JOB: Final = "traps"
 MAX_KINDS: Final = 64
 """Kinds without a name counted for one device; all others are counted together as trap="other"."""
 
-FAMILIES = {METRIC: Family("counter", "SNMP traps and informs received, by kind; with the target's own labels.")}
+FAMILIES = {
+    METRIC: Family("counter", "SNMP traps and informs received, by kind; with the target's own labels.")
+}
 
 
 class Sink(Protocol):
