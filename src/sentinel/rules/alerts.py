@@ -8,80 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from sentinel.model.alert import Alert, AlertChange, AlertState
 from sentinel.model.batch import Floats
-from sentinel.model.labels import EMPTY, Labels
+from sentinel.model.labels import Labels
 from sentinel.promql.value import SeriesSet, Value, Vector
-from sentinel.rules.rule import AlertingRule, Templates
-from sentinel.rules.seams import Readability
+from sentinel.rules.result import SCALAR, RuleError, vector_of
+from sentinel.rules.rule import AlertingRule
 from sentinel.rules.state import NOTHING, Policy, Sight, Standing, step
-from sentinel.rules.template import ExpansionError, Struct
+from sentinel.rules.surroundings import Surroundings
+from sentinel.rules.texts import ALERT_NAME, AlertTexts
+from sentinel.rules.track import Track
 from sentinel.rules.windows import settle_time
 
-ALERT_NAME = "alertname"
-_VOLATILE = frozenset({"$value", "Value", ".", "query"})
-"""What a template reads that may differ although the labels are the same."""
-
-_SCALAR = SeriesSet((EMPTY,))
 _NO_ROWS = np.empty(0, np.intp)
-
-
-class RuleError(Exception):
-    """This evaluation of the rule cannot be used; its alerts stay as they are."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Surroundings:
-    """What every rule shares."""
-
-    readability: Readability
-    query: Callable[[str, float], Sequence[Struct]]
-    """Evaluates an expression for a template."""
-    external_labels: Labels = EMPTY
-    external_url: str = ""
-    grace: float = 60.0
-    """Seconds after a restart in which alerts that are not returned stay as they were."""
-    on_failure: Callable[[str], None] = lambda _: None
-    """Told of every template expansion that failed."""
-    is_removed: Callable[[Labels], bool] = lambda _: False
-    """Whether the target that labels name is no longer watched."""
-    is_waiting: Callable[[Labels], bool] = lambda _: False
-    """Whether something that could feed an alert with these labels has yet to be polled for the first time."""
-
-
-@dataclass(slots=True, eq=False)
-class Track:
-    """One alert that is not inactive."""
-
-    labels: Labels
-    source: Labels
-    """The result's labels, with the metric name."""
-    fingerprint: str
-    standing: Standing = NOTHING
-    value: float = 0.0
-    seen_at: float | None = None
-    held_until: float = -math.inf
-    """Before that instant the expression's silence means nothing."""
-    annotations: Labels = EMPTY
-    annotated: tuple[float, float] | None = None
-    """Value and instant that the annotations were expanded for."""
-
-
-def vector_of(value: Value) -> Vector:
-    """A result as a vector: a scalar is one sample without labels.
-
-    Raises:
-        RuleError: it is a string.
-    """
-    if isinstance(value, Vector):
-        return value
-    if isinstance(value, str):
-        raise RuleError("the result is neither a vector nor a scalar")
-    return Vector(_SCALAR, np.zeros(1, np.intp), np.array([value]))
 
 
 class RuleAlerts:
@@ -95,7 +37,7 @@ class RuleAlerts:
         self._group = group
         self._around = around
         self._tracks: dict[Labels, Track] = {}
-        self._series = _SCALAR
+        self._series = SCALAR
         self._rows = _NO_ROWS
         self._values: Floats = np.empty(0)
         self._seen: list[Track] = []
@@ -117,9 +59,7 @@ class RuleAlerts:
         self._policy = Policy(rule.hold, rule.keep)
         self._settle = settle_time(rule.expression.text)
         self._names = lambda: self._rule.expression.names
-        self._has_volatile_labels = any(template.reads & _VOLATILE for _, template in rule.labels)
-        self._has_volatile_annotations = any(template.reads & _VOLATILE for _, template in rule.annotations)
-        self._asks = any("query" in template.reads for _, template in rule.annotations)
+        self._texts = AlertTexts(rule, self._around)
         self._keys_of = None
         for track in self._tracks.values():
             track.annotated = None
@@ -162,7 +102,11 @@ class RuleAlerts:
 
     def _is_same(self, vector: Vector) -> bool:
         rows = vector.rows
-        if vector.series is not self._series or len(rows) != len(self._rows) or self._has_volatile_labels:
+        if (
+            vector.series is not self._series
+            or len(rows) != len(self._rows)
+            or self._texts.has_volatile_labels
+        ):
             return False
         return rows is self._rows or bool((rows == self._rows).all())
 
@@ -178,14 +122,14 @@ class RuleAlerts:
         Raises:
             RuleError: two rows would be the same alert.
         """
-        if vector.series is not self._keys_of or self._has_volatile_labels:
+        if vector.series is not self._keys_of or self._texts.has_volatile_labels:
             self._keys_of, self._keys = vector.series, [None] * len(vector.series)
         seen: dict[Labels, Track] = {}
         rows = vector.rows.tolist()
         for row, value in zip(rows, vector.values.tolist(), strict=True):
             key = self._keys[row]
             if key is None:
-                key = self._keys[row] = self._alert_labels(vector.series.labels[row], value, at)
+                key = self._keys[row] = self._texts.labels(vector.series.labels[row], value, at)
             if key in seen:
                 raise RuleError(f"the result holds the same alert twice: {key}")
             track = self._tracks.get(key)
@@ -253,7 +197,7 @@ class RuleAlerts:
     ) -> AlertChange:
         after = track.standing
         if sight is Sight.SEEN:
-            self._annotate(track, at)
+            self._texts.annotate(track, at)
         if after.state is AlertState.UNKNOWN:
             reason = "unreadable"
         elif before.state is AlertState.UNKNOWN and after.state is AlertState.FIRING:
@@ -261,26 +205,10 @@ class RuleAlerts:
         elif after is NOTHING and not reason and self._around.is_removed(track.source):
             reason = "target removed"
         if after is NOTHING:
-            alert = self._alert(track, before, AlertState.INACTIVE, resolved_at=at)
+            alert = track.alert(self._group, before, AlertState.INACTIVE, resolved_at=at)
         else:
-            alert = self._alert(track, after, after.state)
+            alert = track.alert(self._group, after, after.state)
         return AlertChange(before.state, alert, at, reason)
-
-    def _alert(
-        self, track: Track, standing: Standing, state: AlertState, resolved_at: float | None = None
-    ) -> Alert:
-        return Alert(
-            fingerprint=track.fingerprint,
-            group=self._group,
-            labels=track.labels,
-            annotations=track.annotations,
-            state=state,
-            value=track.value,
-            active_at=standing.active_at,
-            fired_at=standing.fired_at,
-            last_seen_at=track.seen_at,
-            resolved_at=resolved_at,
-        )
 
     # Everything else that changes alerts
 
@@ -348,8 +276,10 @@ class RuleAlerts:
         """Alerts that are not inactive, with annotations for their latest values."""
         self._settle_values()
         for track in self._seen:
-            self._annotate(track, self._seen_at or 0.0)
-        return [self._alert(track, track.standing, track.standing.state) for track in self._tracks.values()]
+            self._texts.annotate(track, self._seen_at or 0.0)
+        return [
+            track.alert(self._group, track.standing, track.standing.state) for track in self._tracks.values()
+        ]
 
     def states(self) -> Iterator[tuple[Labels, AlertState, float]]:
         """Labels, state and start of every alert."""
@@ -360,43 +290,4 @@ class RuleAlerts:
         found: dict[AlertState, int] = {}
         for track in self._tracks.values():
             found[track.standing.state] = found.get(track.standing.state, 0) + 1
-        return found
-
-    # Templates
-
-    def _alert_labels(self, source: Labels, value: float, at: float) -> Labels:
-        labels = {name: text for name, text in source.pairs if name != "__name__"}
-        labels.update(self._expanded(self._rule.labels, source, value, at))
-        labels[ALERT_NAME] = self._rule.name
-        return Labels(labels)
-
-    def _annotate(self, track: Track, at: float) -> None:
-        stamp = (track.value, at if self._asks else 0.0)
-        if track.annotated is not None and (not self._has_volatile_annotations or track.annotated == stamp):
-            return
-        track.annotations = Labels(self._expanded(self._rule.annotations, track.source, track.value, at))
-        track.annotated = stamp
-
-    def _expanded(self, templates: Templates, source: Labels, value: float, at: float) -> dict[str, str]:
-        around = self._around
-        external = around.external_labels
-        fields = {
-            "Labels": source,
-            "Value": value,
-            "ExternalLabels": external,
-            "ExternalURL": around.external_url,
-        }
-        variables = {
-            "$labels": source,
-            "$value": value,
-            "$externalLabels": external,
-            "$externalURL": around.external_url,
-        }
-        found = {}
-        for name, template in templates:
-            try:
-                found[name] = template.expand(Struct(fields), variables, lambda text: around.query(text, at))
-            except ExpansionError as error:
-                around.on_failure(str(error))
-                found[name] = f"<error expanding template: {error}>"
         return found

@@ -5,24 +5,24 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from prometheus_client import CollectorRegistry
 
 from sentinel.model.alert import Alert, AlertChange, AlertState
 from sentinel.model.labels import EMPTY, Labels
-from sentinel.promql.errors import EvaluationError, ExpressionError
-from sentinel.rules.alerts import RuleAlerts, RuleError, Surroundings, vector_of
+from sentinel.rules.alerts import RuleAlerts
+from sentinel.rules.lineage import link
 from sentinel.rules.metrics import RuleMetrics
-from sentinel.rules.rows import ALERT_METRICS, ending
-from sentinel.rules.rule import AlertingRule, RecordingRule, RuleGroup
-from sentinel.rules.run import GroupRun, RuleRun, Yield
-from sentinel.rules.seams import Expression, Expressions, Ledger, Readability, Recorder
+from sentinel.rules.queries import Queries
+from sentinel.rules.rows import ending
+from sentinel.rules.rule import RuleGroup
+from sentinel.rules.run import GroupRun, Yield
+from sentinel.rules.seams import Expressions, Ledger, Readability, Recorder
 from sentinel.rules.state import PATIENCE
 from sentinel.rules.status import GroupStatus
-from sentinel.rules.template import ExpansionError, Struct
-from sentinel.rules.windows import settle_time
+from sentinel.rules.succession import ended, rule_of, take_over
+from sentinel.rules.surroundings import Surroundings
 from sentinel.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -69,14 +69,14 @@ class RuleEngine:
             is_waiting: whether something that could feed an alert with these labels has yet to be polled for
                 the first time; the alert stays as it is until then.
         """
-        self._expressions = expressions
+        self._queries = Queries(expressions)
         self._ledger = ledger
         self._recorder = recorder
         self._clock = clock
         self._metrics = RuleMetrics(registry)
         self._around = Surroundings(
             readability,
-            self._ask,
+            self._queries.ask,
             external_labels,
             external_url,
             grace,
@@ -84,7 +84,6 @@ class RuleEngine:
             self._is_removed,
             is_waiting,
         )
-        self._asked: dict[str, Expression] = {}
         self._instances: frozenset[str] | None = None
         self._runs: list[GroupRun] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -229,14 +228,14 @@ class RuleEngine:
         for task in self._tasks:
             task.cancel()
         self._tasks.clear()
-        self._asked.clear()
+        self._queries.forget()
         left = [rule for run in self._runs for rule in run.rules]
         self._runs = [GroupRun(group, self._around, self._metrics) for group in groups]
         kept: set[int] = set()
         for run in self._runs:
             old = before.get(run.group.identity)
             if old is not None:
-                kept |= {id(rule) for rule in _take_over(run, old)}
+                kept |= {id(rule) for rule in take_over(run, old)}
         changes, batches = [], []
         sources = {rule.source for run in self._runs for rule in run.rules}
         for rule in left:
@@ -248,7 +247,7 @@ class RuleEngine:
             self._metrics.remove(identity)
         if batches:
             self._recorder.append(batches)
-        self._link()
+        link(self._runs)
         self._hand_on(changes)
         self._spawn_all()
 
@@ -267,11 +266,11 @@ class RuleEngine:
         for alert in alerts:
             if alert.state is AlertState.INACTIVE:
                 continue
-            found = self._rule_of(alert)
+            found = rule_of(alert, self._runs)
             if found is None or found.alerts is None:
-                changes.append(_ended(alert, at, "rule removed"))
+                changes.append(ended(alert, at, "rule removed"))
             elif is_long and alert.state is AlertState.PENDING:
-                changes.append(_ended(alert, at, "long outage"))
+                changes.append(ended(alert, at, "long outage"))
             else:
                 found.alerts.restore(alert, at)
         self._hand_on(changes)
@@ -299,46 +298,6 @@ class RuleEngine:
         instance = labels.get("instance")
         return instance is not None and self._instances is not None and instance not in self._instances
 
-    def _rule_of(self, alert: Alert) -> RuleRun | None:
-        """The rule that an alert came from: in its own group, else in one of the same name elsewhere."""
-        name = alert.group.rpartition(";")[2]
-        same = [run for run in self._runs if run.group.identity == alert.group]
-        moved = [run for run in self._runs if run.group.name == name and run not in same]
-        for run in (*same, *moved):
-            for rule in run.rules:
-                if isinstance(rule.rule, AlertingRule) and _could_be(rule.rule, alert):
-                    return rule
-        return None
-
-    def _link(self) -> None:
-        """Tell every alerting rule which metrics it reads in the end, through recording rules."""
-        recorded: dict[str, list[Expression]] = {}
-        for run in self._runs:
-            for rule in run.rules:
-                if isinstance(rule.rule, RecordingRule):
-                    recorded.setdefault(rule.rule.name, []).append(rule.rule.expression)
-        for run in self._runs:
-            for rule in run.rules:
-                if rule.alerts is not None:
-                    makers = _made_of(rule.rule.expression, recorded)
-                    settle = max(settle_time(one.text) for one in makers)
-                    rule.alerts.feed_from(partial(_roots, makers, frozenset(recorded)), settle)
-
-    # Templates
-
-    def _ask(self, text: str, at: float) -> Sequence[Struct]:
-        """A template's query."""
-        try:
-            expression = self._asked.get(text)
-            if expression is None:
-                if len(self._asked) > 1000:
-                    self._asked.clear()
-                expression = self._asked[text] = self._expressions.compile(text)
-            vector = vector_of(expression.instant(at))
-        except (ExpressionError, EvaluationError, RuleError) as error:
-            raise ExpansionError(f"query {text!r}: {error}") from None
-        return [Struct({"Labels": labels, "Value": value}) for labels, value in vector.samples()]
-
     def _note_expansion_failure(self, _text: str) -> None:
         self._metrics.expansion_failures.inc()
 
@@ -347,57 +306,3 @@ def _phase(group: RuleGroup) -> float:
     """A share of the interval that depends only on the group, so that load spreads evenly."""
     digest = hashlib.blake2b(group.identity.encode("utf-8", "surrogateescape"), digest_size=4).digest()
     return int.from_bytes(digest) / 2**32
-
-
-def _take_over(run: GroupRun, old: GroupRun) -> list[RuleRun]:
-    """Hand the state of a group's rules to their successors; returns those that have one."""
-    if old.group.interval == run.group.interval:
-        run.next_tick = old.next_tick
-    run.last_evaluation, run.duration = old.last_evaluation, old.duration
-    waiting: dict[tuple[object, ...], list[RuleRun]] = {}
-    for rule in old.rules:
-        waiting.setdefault(rule.rule.identity, []).append(rule)
-    kept = []
-    for rule in run.rules:
-        same = waiting.get(rule.rule.identity)
-        if same:
-            kept.append(same.pop(0))
-            rule.take_over(kept[-1], run.group)
-    return kept
-
-
-def _could_be(rule: AlertingRule, alert: Alert) -> bool:
-    fixed = rule.fixed_labels
-    return rule.name == alert.name and all(alert.labels.get(name) == value for name, value in fixed.pairs)
-
-
-def _ended(alert: Alert, at: float, reason: str) -> AlertChange:
-    resolved = Alert(
-        fingerprint=alert.fingerprint,
-        group=alert.group,
-        labels=alert.labels,
-        annotations=alert.annotations,
-        state=AlertState.INACTIVE,
-        value=alert.value,
-        active_at=alert.active_at,
-        fired_at=alert.fired_at,
-        last_seen_at=alert.last_seen_at,
-        resolved_at=at,
-    )
-    return AlertChange(alert.state, resolved, at, reason)
-
-
-def _made_of(expression: Expression, recorded: Mapping[str, Sequence[Expression]]) -> list[Expression]:
-    """The expression and those of the recording rules that it reads, directly or not."""
-    found = [expression]
-    for one in found:
-        for name in one.names:
-            found += [maker for maker in recorded.get(name, ()) if maker not in found]
-    return found
-
-
-def _roots(expressions: Sequence[Expression], recorded: frozenset[str]) -> frozenset[str]:
-    """The polled metrics that these expressions read."""
-    names = frozenset[str]().union(*(one.names for one in expressions))
-    # What rules themselves record can always be read: it would hide that what it is made of cannot.
-    return names - recorded - ALERT_METRICS

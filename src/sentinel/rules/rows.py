@@ -19,7 +19,8 @@ from sentinel.model.batch import (
 )
 from sentinel.model.labels import EMPTY, METRIC_NAME, Labels
 from sentinel.promql.value import SeriesSet, Vector
-from sentinel.rules.alerts import RuleAlerts, RuleError
+from sentinel.rules.alerts import RuleAlerts
+from sentinel.rules.result import RuleError
 
 ALERTS = "ALERTS"
 ALERTS_FOR_STATE = "ALERTS_FOR_STATE"

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from sentinel.model.alert import AlertChange
 from sentinel.model.batch import Batch, Reading, Source
 from sentinel.promql.errors import EvaluationError
-from sentinel.rules.alerts import RuleAlerts, RuleError, Surroundings, vector_of
+from sentinel.rules.alerts import RuleAlerts
 from sentinel.rules.metrics import RuleMetrics
+from sentinel.rules.result import RuleError, vector_of
 from sentinel.rules.rows import ALERT_METRICS, AlertRows, RecordedRows, rule_source
 from sentinel.rules.rule import AlertingRule, Rule, RuleGroup
 from sentinel.rules.status import GroupStatus, Health, RuleStatus
+from sentinel.rules.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
 

@@ -28,10 +28,10 @@ from sentinel.model.labels import EMPTY, Labels
 from sentinel.model.problem import Problem, UnusableError
 from sentinel.promql.engine import Engine
 from sentinel.promql.errors import EvaluationError, ExpressionError
-from sentinel.rules.alerts import RuleError, vector_of
 from sentinel.rules.engine import RuleEngine
 from sentinel.rules.files import load_rules
 from sentinel.rules.notation import parse_series, parse_values
+from sentinel.rules.result import RuleError, vector_of
 from sentinel.rules.rule import RuleGroup
 from sentinel.rules.windows import reach
 from sentinel.runtime.clock import ManualClock
