@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Sequence
 
 from sentinel.collect.collector import PollError
@@ -131,9 +132,11 @@ class _Reader:
 
     def __init__(self, walk: Walk, session: PysnmpSession, address: SockAddress) -> None:
         self._walk, self._plan, self._session, self._address = walk, walk.plan, session, address
-        self._waiting = set(range(len(walk.plan.columns)))
-        """Columns that are not read whole yet."""
-        walk.tables.update((column, {}) for column in self._waiting)
+        plan = walk.plan
+        self._waiting = Counter(part.column for part in (*plan.singles, *plan.parts))
+        """Column → how many parts of it are still to be read."""
+        self._waiting.update(column for column, _ in plan.gets)
+        walk.tables.update((column, {}) for column in range(len(plan.columns)))
 
     async def read_all(self) -> None:
         """
@@ -142,16 +145,19 @@ class _Reader:
         """
         for items in chunks(self._plan.gets, _LARGEST_GET):
             await self._get(items)
+            self._waiting.subtract(column for column, _ in items)
         for part in self._plan.singles:
             await self._once(part)
+            self._waiting[part.column] -= 1
         for part in self._plan.parts:
             await self._column(part)
-        self._waiting.clear()
+            self._waiting[part.column] -= 1
 
     def cut_off(self) -> None:
         """The deadline has come."""
-        for column in self._waiting:
-            self._walk.give_up(column, "timeout")
+        for column, parts in self._waiting.items():
+            if parts:
+                self._walk.give_up(column, "timeout")
 
     async def _ask(
         self, columns: Sequence[int], kind: Kind, oids: Sequence[bytes], repetitions: int = 0
