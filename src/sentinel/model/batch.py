@@ -5,12 +5,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sentinel.model.labels import Labels
+from sentinel.model.labels import METRIC_NAME, Labels
 
 Floats = NDArray[np.float64]
 MetricType = Literal["counter", "gauge", "histogram", "summary", "unknown"]
@@ -39,6 +39,33 @@ class Family:
     unit: str = ""
 
 
+Row = tuple[str, ...]
+"""Labels without the metric's name: name, value, name, value and so on, sorted by name."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """Series as a metric name and a row of labels each: many series share a row, as the metrics of a port do."""
+
+    names: tuple[str, ...]
+    rows: tuple[Row, ...]
+    name_of: NDArray[np.unsignedinteger[Any]]
+    """[series] index of its name"""
+    row_of: NDArray[np.unsignedinteger[Any]]
+    """[series] index of its row"""
+
+    @classmethod
+    def of(cls, series: Iterable[Labels]) -> Grid:
+        names: dict[str, int] = {}
+        rows: dict[Row, int] = {}
+        places = []
+        for labels in series:
+            row = tuple(text for pair in labels.pairs if pair[0] != METRIC_NAME for text in pair)
+            places.append((names.setdefault(labels.name, len(names)), rows.setdefault(row, len(rows))))
+        numbers = np.array(places, np.uint32).reshape(len(places), 2)
+        return cls(tuple(names), tuple(rows), numbers[:, 0], numbers[:, 1])
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
     """The series of a source, in the order of its value arrays.
@@ -57,6 +84,11 @@ class Layout:
 
     def __len__(self) -> int:
         return len(self.series)
+
+    @property
+    def grid(self) -> Grid:
+        """The same series; made anew each time."""
+        return Grid.of(self.series)
 
 
 EMPTY_LAYOUT = Layout(())

@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from sentinel.model.batch import Layout
-from sentinel.model.labels import METRIC_NAME, Labels
+from sentinel.model.batch import Layout, Row
+from sentinel.model.labels import Labels
 from sentinel.series.symbols import Symbols
 from sentinel.series.table import Codes, Index
 
@@ -59,15 +59,30 @@ class Groups:
 
 
 def _grouped(layout: Layout, symbols: Symbols) -> Iterator[Group]:
-    found: dict[tuple[str, tuple[str, ...]], tuple[list[int], list[list[int]]]] = {}
-    for row, labels in enumerate(layout.series):
-        rows, codes = found.setdefault((labels.name, tuple(labels)), ([], []))
-        rows.append(row)
-        codes.append([symbols.code(value) for value in labels.values()])
-    for (name, names), (rows, codes) in found.items():
-        kept = [place for place, label in enumerate(names) if label != METRIC_NAME]
-        matrix = np.array(codes, np.int32).reshape(len(rows), len(names))[:, kept]
-        yield Group(name, tuple(names[place] for place in kept), matrix, np.array(rows, np.intp))
+    grid = layout.grid
+    forms: dict[Row, int] = {}
+    """Label names of rows."""
+    codes: list[list[list[int]]] = []
+    """[form][row of that form][label]"""
+    form_of, place_of = [], []
+    for row in grid.rows:
+        form = forms.setdefault(row[::2], len(forms))
+        if form == len(codes):
+            codes.append([])
+        form_of.append(form)
+        place_of.append(len(codes[form]))
+        codes[form].append([symbols.code(value) for value in row[1::2]])
+    labels = tuple(forms)
+    matrices = [
+        np.array(each, np.int32).reshape(len(each), len(labels[form])) for form, each in enumerate(codes)
+    ]
+    series_form, places = np.array(form_of, np.intp)[grid.row_of], np.array(place_of, np.intp)[grid.row_of]
+    kinds = grid.name_of.astype(np.intp) * max(len(forms), 1) + series_form
+    order = np.argsort(kinds, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(kinds[order])) + 1):
+        if len(rows):
+            form = int(series_form[rows[0]])
+            yield Group(grid.names[grid.name_of[rows[0]]], labels[form], matrices[form][places[rows]], rows)
 
 
 def meta_groups(names: tuple[str, ...], first: int) -> Iterator[Group]:

@@ -14,11 +14,8 @@ from functools import lru_cache
 import numpy as np
 
 from sentinel.collect.snmp.common import Common
-from sentinel.model.batch import EMPTY_LAYOUT, Family, Layout
+from sentinel.model.batch import EMPTY_LAYOUT, Family, Grid, Layout, Row
 from sentinel.model.labels import METRIC_NAME, Labels
-
-Row = tuple[str, ...]
-"""Labels without the metric's name: name, value, name, value and so on."""
 
 _ROW_BITS = 32
 
@@ -77,10 +74,16 @@ class Content:
     row_of: bytes
     """The number of each series' name and row, in the smallest unsigned integers that hold it."""
 
+    @property
+    def grid(self) -> Grid:
+        name_of = np.frombuffer(self.name_of, np.min_scalar_type(len(self.names)))
+        row_of = np.frombuffer(self.row_of, np.min_scalar_type(len(self.rows)))
+        return Grid(self.names, self.rows, name_of, row_of)
+
 
 def _labels(content: Content) -> tuple[Labels, ...]:
-    names = np.frombuffer(content.name_of, np.min_scalar_type(len(content.names))).tolist()
-    rows = np.frombuffer(content.row_of, np.min_scalar_type(len(content.rows))).tolist()
+    grid = content.grid
+    names, rows = grid.name_of.tolist(), grid.row_of.tolist()
     labels = [dict(zip(row[::2], row[1::2], strict=True)) for row in content.rows]
     return tuple(
         Labels({**labels[row], METRIC_NAME: content.names[name]})
@@ -109,6 +112,10 @@ class SnmpLayout(Layout):
     @property
     def series(self) -> tuple[Labels, ...]:
         return self._look(self.content)
+
+    @property
+    def grid(self) -> Grid:
+        return self.content.grid
 
     def __len__(self) -> int:
         return self.content.size
