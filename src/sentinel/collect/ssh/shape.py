@@ -89,7 +89,7 @@ class Shape:
     times: Floats
     over: Floats
     fixed: Floats
-    """Values that are not numbers in the text, such as the 1 of an info metric."""
+    """What is added to each: all of a value that is no number in the text, such as the 1 of an info metric."""
     decimals: tuple[tuple[int, int], ...]
     """Digit runs with a fraction behind them, as (run of the whole, run of the fraction)."""
 
@@ -146,10 +146,10 @@ class _Runs:
         """take, minus, times, over, fixed."""
         nothing = len(self._tokens)
         if not isinstance(sample.value, Field):
-            return nothing, nothing, 1.0, 1.0, float(sample.value) * sample.times / sample.over
+            return nothing, nothing, 1.0, 1.0, sample.number()
         run, sign = self._run(sample.value)
         minus = self._run(sample.minus)[0] if sample.minus is not None else nothing
-        return run, minus, sign * sample.times, sample.over, 0.0
+        return run, minus, sign * sample.times, sample.over, sample.plus
 
     def _run(self, number: Field) -> tuple[int, float]:
         sign = -1.0 if number.startswith("-") else 1.0

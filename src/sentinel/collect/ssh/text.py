@@ -104,7 +104,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A series, and where its value stands: (value - minus) * times / over."""
+    """A series, and where its value stands: (value - minus) * times / over + plus."""
 
     metric: Metric
     value: Field | float
@@ -112,11 +112,12 @@ class Sample:
     times: float = 1.0
     over: float = 1.0
     minus: Field | None = None
+    plus: float = 0.0
 
     def number(self) -> float:
         """The value as this text has it."""
         value = float(self.value) - (float(self.minus) if self.minus is not None else 0.0)
-        return value * self.times / self.over
+        return value * self.times / self.over + self.plus
 
 
 @dataclass(frozen=True, slots=True)

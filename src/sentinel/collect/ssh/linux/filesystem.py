@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from sentinel.collect.ssh.parser import Parser
 from sentinel.collect.ssh.text import Field, Metric, Outcome, Sample, Text
 
 _MOUNTS_EXCLUDED = re.compile(
@@ -239,3 +240,9 @@ def read_mounts(text: Field) -> Iterator[Mount]:
 
 def _blanks(escaped: str) -> str:
     return escaped.replace("\\040", " ").replace("\\011", "\t")
+
+
+PARSERS = (
+    Parser("filesystem", ("filesystem",), filesystem, frozenset(metric.name for metric in METRICS.values())),
+    Parser("filesystem_remote", ("filesystem_remote",), filesystem_remote),
+)

@@ -1,7 +1,8 @@
-"""CPU, memory, load, disks, network and the rest of /proc, from one reading of its files.
+"""CPU, memory, load, disks and the rest of what every poll reads of /proc and /sys, from one reading of the files.
 
 Names, labels, units and choices of fields are node_exporter's (collectors cpu, stat, meminfo, loadavg, diskstats,
-netdev, netclass, vmstat, filefd, sockstat, netstat with their default filters). Formats: proc(5).
+vmstat, filefd, pressure, entropy; those of the network stand in `network` and `interfaces`, mdadm in `raid`).
+Formats: proc(5), Documentation/accounting/psi.rst of the kernel.
 """
 
 from __future__ import annotations
@@ -9,52 +10,52 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from sentinel.collect.ssh.text import Field, Metric, Outcome, Sample, Text
+from sentinel.collect.ssh.linux import interfaces, network, raid
+from sentinel.collect.ssh.linux.files import Files, Property, number, of, read_files
+from sentinel.collect.ssh.linux.tables import decimal
+from sentinel.collect.ssh.parser import Parser
+from sentinel.collect.ssh.text import Metric, Outcome, Sample, Text
 
-_HEADER = re.compile(r"^==> (/[^\n]*|[a-z]+) <==\n", re.MULTILINE)
-_INTERFACE = re.compile(r"/sys/class/net/([^/]+)/(operstate|mtu|speed)")
 _CPU = re.compile("cpu[0-9]+")
 _WORD = re.compile("[A-Za-z0-9_]+")
 """What may become part of a metric name."""
 USER_HZ = 100.0
 """Ticks a second in /proc/stat; node_exporter assumes the same."""
 
-Files = dict[str, Text]
+_OF_ONE_FILE: tuple[tuple[str, str, Callable[[Text], Iterator[Sample]]], ...]
 
 
 def proc(text: Text) -> Iterator[Outcome]:
     """The output of `head` over several files: each comes below a line `==> path <==`."""
-    files = text.below(_HEADER)
+    files = read_files(text)
+    for name, file, parse in _OF_ONE_FILE:
+        yield Outcome(name, tuple(of(files, file, parse)))
     page = files.get("pagesize", Text("")).split("\n", 1)[0].strip()
-    page_size = float(page) if page.isdigit() else 4096.0
-    yield Outcome("time", tuple(_of(files, "time", clock)))
-    yield Outcome("cpu", tuple(_of(files, "/proc/stat", cpu)))
-    yield Outcome("stat", tuple(_of(files, "/proc/stat", stat)))
-    yield Outcome("meminfo", tuple(_of(files, "/proc/meminfo", meminfo)))
-    yield Outcome("loadavg", tuple(_of(files, "/proc/loadavg", loadavg)))
-    yield Outcome("diskstats", tuple(_of(files, "/proc/diskstats", diskstats)))
-    yield Outcome("netdev", tuple(_of(files, "/proc/net/dev", netdev)))
-    yield Outcome("netclass", tuple(netclass(files)))
-    yield Outcome("vmstat", tuple(_of(files, "/proc/vmstat", vmstat)))
-    yield Outcome("filefd", tuple(_of(files, "/proc/sys/fs/file-nr", filefd)))
+    page_size = float(page) if page.isdecimal() and len(page) < 10 else 4096.0
     sockets = [
         sample
         for name in ("/proc/net/sockstat", "/proc/net/sockstat6")
         if name in files
-        for sample in sockstat(files[name], page_size)
+        for sample in network.sockstat(files[name], page_size)
     ]
     yield Outcome("sockstat", tuple(sockets))
     counters = [
-        *_of(files, "/proc/net/netstat", netstat),
-        *_of(files, "/proc/net/snmp", netstat),
-        *_of(files, "/proc/net/snmp6", snmp6),
+        *of(files, "/proc/net/netstat", network.netstat),
+        *of(files, "/proc/net/snmp", network.netstat),
+        *of(files, "/proc/net/snmp6", network.snmp6),
     ]
     yield Outcome("netstat", tuple(counters))
-
-
-def _of(files: Files, name: str, parse: Callable[[Text], Iterator[Sample]]) -> Iterator[Sample]:
-    if name in files:
-        yield from parse(files[name])
+    yield Outcome("netclass", tuple(interfaces.netclass(files)))
+    yield interfaces.bonding(files)
+    # What a kernel may have been built without, or have not loaded.
+    for name, samples in (
+        ("softnet", tuple(of(files, "/proc/net/softnet_stat", network.softnet))),
+        ("conntrack", tuple(network.conntrack(files))),
+        ("pressure", tuple(pressure(files))),
+        ("entropy", tuple(entropy(files))),
+        ("mdadm", tuple(of(files, "/proc/mdstat", raid.mdstat))),
+    ):
+        yield Outcome(name, samples, is_absent=not samples)
 
 
 TIME = Metric.of("node_time_seconds", "gauge", "System time in seconds since epoch (1970).")
@@ -194,54 +195,6 @@ def diskstats(text: Text) -> Iterator[Sample]:
                 yield Sample(metric, value, {"device": device}, times=times)
 
 
-_RECEIVE = ("bytes", "packets", "errs", "drop", "fifo", "frame", "compressed", "multicast")
-_TRANSMIT = ("bytes", "packets", "errs", "drop", "fifo", "colls", "carrier", "compressed")
-_NETWORK = tuple(
-    Metric.of(f"node_network_{way}_{name}_total", "counter", f"Network device statistic {way}_{name}.")
-    for way, names in (("receive", _RECEIVE), ("transmit", _TRANSMIT))
-    for name in names
-)
-
-
-def netdev(text: Text) -> Iterator[Sample]:
-    """`eth0: 16 counters`; old kernels leave no blank after the colon, and names may hold colons themselves."""
-    for line in text.lines():
-        colon = line.rfind(":")
-        if colon < 0:
-            continue
-        device, counters = line.part(0, colon), line.part(colon + 1).fields()
-        if len(counters) < len(_NETWORK):
-            continue
-        for metric, value in zip(_NETWORK, counters, strict=False):
-            if value.is_number:
-                yield Sample(metric, value, {"device": device.label.strip()})
-
-
-NETWORK_UP = Metric.of("node_network_up", "gauge", "Value is 1 if operstate is 'up', 0 otherwise.")
-_NETWORK_PROPERTIES = {
-    "mtu": (Metric.of("node_network_mtu_bytes", "gauge", "Network device property: mtu_bytes"), 1.0),
-    "speed": (
-        Metric.of("node_network_speed_bytes", "gauge", "Network device property: speed_bytes"),
-        125000.0,
-    ),
-}
-
-
-def netclass(files: Files) -> Iterator[Sample]:
-    """/sys/class/net/*/: a speed of -1 is the kernel's word for unknown and stays, as in node_exporter."""
-    for path, text in files.items():
-        match = _INTERFACE.fullmatch(path)
-        if match is None:
-            continue
-        labels = {"device": Field(match[1], 0).label}
-        value = next(text.lines())
-        if match[2] == "operstate":
-            yield Sample(NETWORK_UP, 1.0 if value.strip() == "up" else 0.0, labels)
-        elif value.is_number:
-            metric, times = _NETWORK_PROPERTIES[match[2]]
-            yield Sample(metric, value, labels, times=times)
-
-
 _VMSTAT = re.compile(r"(oom_kill|pgpg|pswp|pg\w*fault)\w*", re.ASCII)
 
 
@@ -274,61 +227,89 @@ def filefd(text: Text) -> Iterator[Sample]:
             yield Sample(_FILEFD[place], value)
 
 
-def sockstat(text: Text, page_size: float) -> Iterator[Sample]:
-    """`TCP: inuse 4 orphan 0 …`; `mem` counts pages and is given in bytes too."""
-    for line in text.lines():
-        protocol, colon, _ = line.partition(":")
-        if not colon:
-            continue
-        fields = line.part(len(protocol) + 1).fields()
-        for name, value in zip(fields[0::2], fields[1::2], strict=False):
-            if not (value.is_number and _WORD.fullmatch(protocol + name)):
-                continue
-            yield Sample(_socket(protocol, name), value)
-            if name == "mem":
-                yield Sample(_socket(protocol, "mem_bytes"), value, times=page_size)
+_WAITING = {
+    ("cpu", "some"): ("cpu_waiting", "Total time in seconds that processes have waited for CPU time"),
+    ("io", "some"): (
+        "io_waiting",
+        "Total time in seconds that processes have waited due to IO congestion",
+    ),
+    ("io", "full"): (
+        "io_stalled",
+        "Total time in seconds no process could make progress due to IO congestion",
+    ),
+    ("memory", "some"): (
+        "memory_waiting",
+        "Total time in seconds that processes have waited for memory",
+    ),
+    ("memory", "full"): (
+        "memory_stalled",
+        "Total time in seconds no process could make progress due to memory congestion",
+    ),
+    ("irq", "full"): (
+        "irq_stalled",
+        "Total time in seconds no process could make progress due to IRQ congestion",
+    ),
+}
+_PRESSURE = {
+    key: Property.of(f"node_pressure_{name}_seconds_total", text, kind="counter", over=1e6)
+    for key, (name, text) in _WAITING.items()
+}
 
 
-def _socket(protocol: str, name: str) -> Metric:
-    full = f"node_sockstat_{protocol}_{name}"
-    if (protocol, name) == ("sockets", "used"):
-        return Metric.of(full, "gauge", "Number of IPv4 sockets in use.")
-    return Metric.of(full, "gauge", f"Number of {protocol} sockets in state {name}.")
+def pressure(files: Files) -> Iterator[Sample]:
+    """/proc/pressure/*: lines `some avg10=0.00 avg60=0.00 avg300=0.00 total=MICROSECONDS`."""
+    for resource in ("cpu", "io", "memory", "irq"):
+        text = files.get(f"/proc/pressure/{resource}", Text(""))
+        for line in text.lines():
+            fields = line.fields()
+            for field in fields[:-1]:
+                text.skip(field)
+            total = fields[-1].part(len("total=")) if fields and fields[-1].startswith("total=") else None
+            if total is not None and total.is_number and (resource, str(fields[0])) in _PRESSURE:
+                yield _PRESSURE[resource, str(fields[0])].sample(total, {})
 
 
-_NETSTAT = re.compile(
-    r".*_(InErrors|InErrs)|Ip_Forwarding|Ip(6|Ext)_(InOctets|OutOctets)|Icmp6?_(InMsgs|OutMsgs)"
-    r"|TcpExt_(Listen.*|Syncookies.*|TCPSynRetrans|TCPTimeouts|TCPOFOQueue|TCPRcvQDrop)"
-    r"|Tcp_(ActiveOpens|InSegs|OutSegs|OutRsts|PassiveOpens|RetransSegs|CurrEstab)"
-    r"|Udp6?_(InDatagrams|OutDatagrams|NoPorts|RcvbufErrors|SndbufErrors)"
+_ENTROPY = {
+    "entropy_avail": Property.of("node_entropy_available_bits", "Bits of available entropy."),
+    "poolsize": Property.of("node_entropy_pool_size_bits", "Bits of entropy pool."),
+}
+
+
+def entropy(files: Files) -> Iterator[Sample]:
+    for name, kind in _ENTROPY.items():
+        value = number(files.get(f"/proc/sys/kernel/random/{name}"))
+        if value is not None:
+            yield kind.sample(value, {})
+
+
+_OF_ONE_FILE = (
+    ("time", "time", clock),
+    ("cpu", "/proc/stat", cpu),
+    ("stat", "/proc/stat", stat),
+    ("meminfo", "/proc/meminfo", meminfo),
+    ("loadavg", "/proc/loadavg", loadavg),
+    ("diskstats", "/proc/diskstats", diskstats),
+    ("netdev", "/proc/net/dev", network.netdev),
+    ("vmstat", "/proc/vmstat", vmstat),
+    ("filefd", "/proc/sys/fs/file-nr", filefd),
 )
-
-
-def netstat(text: Text) -> Iterator[Sample]:
-    """Pairs of lines: `Tcp: names …` and `Tcp: numbers …`."""
-    lines = list(text.lines())
-    for names, values in zip(lines[0::2], lines[1::2], strict=False):
-        heads, numbers = names.fields(), values.fields()
-        if len(heads) != len(numbers) or not heads or heads[0] != numbers[0] or not heads[0].endswith(":"):
-            continue
-        for name, value in zip(heads[1:], numbers[1:], strict=True):
-            yield from _counter(text, heads[0][:-1], name, value)
-
-
-def snmp6(text: Text) -> Iterator[Sample]:
-    """`Udp6InDatagrams  0`: the protocol ends with the 6."""
-    for line in text.lines():
-        fields = line.fields()
-        if len(fields) == 2 and "6" in fields[0]:
-            split = fields[0].index("6") + 1
-            yield from _counter(text, fields[0][:split], fields[0][split:], fields[1])
-
-
-def _counter(text: Text, protocol: str, name: str, value: Field) -> Iterator[Sample]:
-    key = f"{protocol}_{name}"
-    if not value.is_number:
-        return
-    if not (_NETSTAT.fullmatch(key) and _WORD.fullmatch(key)):
-        text.skip(value)
-        return
-    yield Sample(Metric.of(f"node_netstat_{key}", "unknown", f"Statistic {protocol}{name}."), value)
+_OTHERS = "sockstat netstat netclass bonding softnet conntrack pressure entropy mdadm"
+_NAMES = (
+    "node_time_seconds"
+    " node_cpu_seconds_total node_cpu_guest_seconds_total node_boot_time_seconds node_procs_running"
+    " node_procs_blocked node_context_switches_total node_intr_total node_forks_total node_load1 node_load5"
+    " node_load15 node_memory_MemTotal_bytes node_memory_MemFree_bytes node_memory_MemAvailable_bytes"
+    " node_memory_Buffers_bytes node_memory_Cached_bytes node_memory_SwapTotal_bytes node_memory_SwapFree_bytes"
+    " node_disk_read_bytes_total node_disk_written_bytes_total node_disk_io_time_seconds_total"
+    " node_network_receive_bytes_total node_network_transmit_bytes_total node_network_receive_errs_total"
+    " node_network_transmit_errs_total node_network_up node_filefd_allocated node_filefd_maximum"
+)
+PARSERS = (
+    Parser(
+        "proc",
+        (*(name for name, _, _ in _OF_ONE_FILE), *_OTHERS.split()),
+        proc,
+        frozenset(_NAMES.split()),
+        prepare=decimal,
+    ),
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sentinel.collect.ssh.parser import Parser
 from sentinel.collect.ssh.text import Field, Metric, Outcome, Sample, Text
 
 UNAME = Metric.of(
@@ -58,3 +59,9 @@ def _blocks(text: Field) -> Iterator[dict[str, str]]:
             block = {}
     if block:
         yield block
+
+
+PARSERS = (
+    Parser("uname", ("uname",), uname, frozenset({UNAME.name})),
+    Parser("systemd", ("systemd",), systemd, frozenset({UNIT_STATE.name})),
+)
