@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from sentinel.collect.ssh.linux import filesystem, interfaces, proc, system
+from sentinel.collect.ssh.linux import (
+    clock,
+    disks,
+    filesystem,
+    identity,
+    interfaces,
+    proc,
+    system,
+    textfile,
+)
 from sentinel.collect.ssh.parser import Parser
 from sentinel.collect.ssh.shape import Shape, Tokens, learn
 from sentinel.collect.ssh.text import Text
@@ -14,7 +23,7 @@ from sentinel.model.batch import Floats
 __all__ = ["Parser", "Part", "Shapes", "parsers"]
 
 
-_SUBJECTS = (proc, interfaces, filesystem, system)
+_SUBJECTS = (proc, interfaces, filesystem, clock, textfile, disks, identity, system)
 
 
 def parsers() -> dict[str, Parser]:

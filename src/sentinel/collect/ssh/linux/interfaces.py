@@ -90,10 +90,9 @@ _SLAVES = Metric.of("node_bonding_slaves", "gauge", "Number of configured slaves
 _ACTIVE = Metric.of("node_bonding_active", "gauge", "Number of active slaves per bonding interface.")
 
 
-def bonding(files: Files) -> Outcome:
+def bonding(files: Files) -> Iterator[Sample]:
     """`bonding/slaves` of each bond, and `bonding_slave/mii_status` of each of its interfaces."""
     found: Devices = devices(files, _INTERFACE)
-    samples: list[Sample] = []
     for name, master in found.items():
         if "bonding/slaves" not in master:
             continue
@@ -101,9 +100,8 @@ def bonding(files: Files) -> Outcome:
         active = [
             each for each in slaves if content(found.get(each, {}).get("bonding_slave/mii_status")) == "up"
         ]
-        samples.append(Sample(_SLAVES, float(len(slaves)), {"master": label(name)}))
-        samples.append(Sample(_ACTIVE, float(len(active)), {"master": label(name)}))
-    return Outcome("bonding", tuple(samples), is_absent=not samples)
+        yield Sample(_SLAVES, float(len(slaves)), {"master": label(name)})
+        yield Sample(_ACTIVE, float(len(active)), {"master": label(name)})
 
 
 _NEIGHBOURS = Metric.of("node_arp_entries", "gauge", "ARP entries by device")

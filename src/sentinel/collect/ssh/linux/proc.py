@@ -46,16 +46,16 @@ def proc(text: Text) -> Iterator[Outcome]:
     ]
     yield Outcome("netstat", tuple(counters))
     yield Outcome("netclass", tuple(interfaces.netclass(files)))
-    yield interfaces.bonding(files)
     # What a kernel may have been built without, or have not loaded.
     for name, samples in (
+        ("bonding", tuple(interfaces.bonding(files))),
         ("softnet", tuple(of(files, "/proc/net/softnet_stat", network.softnet))),
         ("conntrack", tuple(network.conntrack(files))),
         ("pressure", tuple(pressure(files))),
         ("entropy", tuple(entropy(files))),
         ("mdadm", tuple(of(files, "/proc/mdstat", raid.mdstat))),
     ):
-        yield Outcome(name, samples, is_absent=not samples)
+        yield Outcome(name, samples, is_absent=bool(files) and not samples)
 
 
 TIME = Metric.of("node_time_seconds", "gauge", "System time in seconds since epoch (1970).")
@@ -180,6 +180,11 @@ _DISK = (
 )
 
 
+def is_counted_disk(device: str) -> bool:
+    """Partitions and what is no disk are left out."""
+    return _DISK_EXCLUDED.fullmatch(device) is None
+
+
 def diskstats(text: Text) -> Iterator[Sample]:
     """`major minor name` and 11 to 17 counters, as the kernel's iostats.rst lists them; partitions left out."""
     for line in text.lines():
@@ -187,7 +192,7 @@ def diskstats(text: Text) -> Iterator[Sample]:
         if len(fields) < 4:
             continue
         device = fields[2].label
-        if _DISK_EXCLUDED.fullmatch(device):
+        if not is_counted_disk(device):
             text.skip(line)
             continue
         for (metric, times), value in zip(_DISK, fields[3:], strict=False):
