@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from docs.metrics import metrics_reference
 from sentinel.config.auth import SnmpAuth, SshAuth
+from sentinel.config.jump import JumpSettings
 from sentinel.config.notify import EmailSettings, RouteSettings, WebhookSettings
 from sentinel.config.secret import Secret
 from sentinel.config.settings import DiscoverySettings, Settings, TargetSettings
@@ -23,7 +24,11 @@ from sentinel.model.durations import format_duration
 REFERENCE = Path(__file__).parent / "reference"
 
 _TABLES: dict[str, list[tuple[str, type[BaseModel]]]] = {
-    "auth": [('[auth.NAME] with kind = "snmp"', SnmpAuth), ('[auth.NAME] with kind = "ssh"', SshAuth)],
+    "auth": [
+        ('[auth.NAME] with kind = "snmp"', SnmpAuth),
+        ('[auth.NAME] with kind = "ssh"', SshAuth),
+        ("jump of an SSH auth or a target", JumpSettings),
+    ],
     "target": [("[[target]]", TargetSettings)],
     "discovery": [("[discovery]", DiscoverySettings), ("[[discovery.sweeps]]", SweepSettings)],
     "route": [("[route] and [[route.routes]]", RouteSettings)],

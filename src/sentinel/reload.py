@@ -20,7 +20,7 @@ from sentinel.config.auth import SshAuth
 from sentinel.config.document import Document
 from sentinel.config.notify import routing_problems
 from sentinel.config.settings import Settings, load_document
-from sentinel.inventory.targets import Declaration, build_targets, read_targets
+from sentinel.inventory.targets import Declaration, build_targets, jump_problem, read_targets
 from sentinel.model.problem import Problem, UnusableError, did_you_mean
 from sentinel.model.target import Target
 from sentinel.rules.files import load_rules
@@ -150,6 +150,10 @@ def _credentials(settings: Settings, document: Document) -> Iterator[Problem]:
         text = auth_problem(auth) if isinstance(auth, SshAuth) else ""
         if text:
             yield document.problem(("auth", name), f"{name}: {text}")
+        for index, jump in enumerate(auth.jump if isinstance(auth, SshAuth) else ()):
+            text = jump_problem(jump, settings.auth) or _host_key_problem(jump.host_key)
+            if text:
+                yield document.problem(("auth", name, "jump", index), text, value=True)
 
 
 def _auth_clashes(settings: Settings, modules: Modules) -> Iterator[Problem]:
@@ -175,11 +179,22 @@ def _trap_auths(settings: Settings, document: Document) -> Iterator[Problem]:
 
 def _host_keys(written: Iterable[Declaration]) -> Iterator[Problem]:
     for one in written:
-        try:
-            if one.settings.host_key:
-                read_host_key(one.settings.host_key)
-        except ValueError as error:
-            yield one.document.problem((*one.path, "host_key"), f"host_key: {error}", value=True)
+        text = _host_key_problem(one.settings.host_key)
+        if text:
+            yield one.document.problem((*one.path, "host_key"), text, value=True)
+        for index, jump in enumerate(one.settings.jump or ()):
+            text = _host_key_problem(jump.host_key)
+            if text:
+                yield one.document.problem((*one.path, "jump", index), text, value=True)
+
+
+def _host_key_problem(written: str) -> str:
+    try:
+        if written:
+            read_host_key(written)
+    except ValueError as error:
+        return f"host_key: {error}"
+    return ""
 
 
 def _without_file(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from sentinel.config.auth import SshAuth
 from sentinel.config.secret import Secret
 from sentinel.config.yaml import parse_yaml
 from sentinel.model.batch import Reading
-from sentinel.model.target import Target
+from sentinel.model.target import Hop, Target
 from sentinel.runtime.clock import SystemClock
 from tests.servers.debian import ROOT
 from tests.servers.sshd import Sshd
@@ -54,16 +55,27 @@ def shipped() -> dict[str, SshModule]:
 class Polled:
     """One target of a driver, polled by hand."""
 
-    def __init__(self, driver: SshDriver, collector: Collector, registry: CollectorRegistry) -> None:
+    def __init__(self, driver: SshDriver, target: Target, registry: CollectorRegistry) -> None:
         self.driver = driver
-        self.collector = collector
+        self.target = target
+        self.collector = driver.open(target, target.modules[0])
         self.registry = registry
 
     async def poll(self, timeout: float = 10.0) -> Reading:
         return await self.collector.poll(at=SystemClock().now(), timeout=timeout)
 
+    def open(self, name: str, **more: Any) -> Collector:
+        """A further target with the same auth and module, at the same address unless told otherwise."""
+        return self.driver.open(replace(self.target, name=name, **more), self.target.modules[0])
+
     def metric(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(name, labels) or 0.0
+
+
+def auth_of(server: Sshd, **keys: Any) -> SshAuth:
+    """The server's user with these keys; key and known_hosts are the server's own unless given."""
+    given: dict[str, Any] = {"key": Secret(server.private_key), "known_hosts": str(server.known_hosts)} | keys
+    return SshAuth(kind="ssh", username=server.username, **given)
 
 
 @asynccontextmanager
@@ -75,19 +87,23 @@ async def polled(
     host_key: str = "",
     known_hosts: str | None = "",
     key: str = "",
+    auth: SshAuth | None = None,
+    auths: Mapping[str, SshAuth] | None = None,
+    jump: tuple[Hop, ...] | None = None,
 ) -> AsyncIterator[Polled]:
-    """`known_hosts`: empty means the server's own file, None means that the auth has none."""
+    """`known_hosts`: empty means the server's own file, None means that the auth has none.
+
+    `auth` replaces the one that is made of them, `auths` are further ones for jump hosts.
+    """
     registry = CollectorRegistry()
-    auth = SshAuth(
-        kind="ssh",
-        username=server.username,
-        key=Secret(key or server.private_key),
-        known_hosts=str(server.known_hosts) if known_hosts == "" else known_hosts,
-    )
-    driver = SshDriver(modules or shipped(), {"key": auth}, clock=SystemClock(), registry=registry)
-    target = Target("web1", server.host, server.port, (name,), ("key",), host_key=host_key)
+    if auth is None:
+        known_hosts = str(server.known_hosts) if known_hosts == "" else known_hosts
+        auth = auth_of(server, key=Secret(key or server.private_key), known_hosts=known_hosts)
+    known = {"key": auth, **(auths or {})}
+    driver = SshDriver(modules or shipped(), known, clock=SystemClock(), registry=registry)
+    target = Target("web1", server.host, server.port, (name,), ("key",), host_key=host_key, jump=jump)
     try:
-        yield Polled(driver, driver.open(target, name), registry)
+        yield Polled(driver, target, registry)
     finally:
         await driver.close()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
 import signal
 import socket
 import subprocess
@@ -35,9 +34,15 @@ class Sshd:
         force_command: str = "",
         banner: str = "",
         algorithms: str = "",
+        has_certificates: bool = False,
+        listen: str = "",
         disk_bytes: int = 4 * 1024 * 1024,
     ) -> None:
-        """`force_command` is sshd's ForceCommand; `disk_bytes` the size of the file system at `disk`."""
+        """`force_command` is sshd's ForceCommand; `disk_bytes` the size of the file system at `disk`.
+
+        With certificates its host key has one, and users with one of the same authority are let in. `listen` is
+        the address when it is not 127.0.0.1.
+        """
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
@@ -51,6 +56,7 @@ class Sshd:
         self._log = folder / "sshd.log"
         self._host_key = folder / "host_key"
         self._user_key = folder / "user_key"
+        self._authority = folder / "authority"
         self._disk_bytes = disk_bytes
         self._filler_bytes = 0
         """What the file system holds; a restarted host has it again."""
@@ -60,9 +66,16 @@ class Sshd:
             path.mkdir(exist_ok=True)
         self._make_key(self._user_key)
         self._make_key(self._host_key)
-        shutil.copy(self._user_key.with_suffix(".pub"), folder / "authorized_keys")
+        self.authorize()
         self.write_known_hosts()
-        self._write_config(force_command, banner, algorithms)
+        more = [algorithms] if algorithms else []
+        if has_certificates:
+            self._make_key(self._authority)
+            self._tool("ssh-keygen", "-q", "-s", str(self._authority), "-I", "host", "-h", "-n", self.host,
+                       str(self._host_key.with_suffix(".pub")))  # fmt: skip
+            more.append(f"TrustedUserCAKeys {self._authority.with_suffix('.pub')}")
+            more.append(f"HostCertificate {self._host_key}-cert.pub")
+        self._write_config(force_command, banner, more, listen or self.host)
 
     def __enter__(self) -> Self:
         self.start()
@@ -148,6 +161,27 @@ class Sshd:
         self._make_key(self._host_key)
         self.start()
 
+    def authorize(self, options: str = "") -> None:
+        """The user's key may log in, with these options before it in authorized_keys."""
+        line = self._user_key.with_suffix(".pub").read_text()
+        (self.folder / "authorized_keys").write_text(f"{options} {line}".lstrip())
+
+    def unauthorize(self) -> None:
+        """No key may log in; certificates still do."""
+        (self.folder / "authorized_keys").write_text("")
+
+    @property
+    def authority_line(self) -> str:
+        """Public key of the authority that signs hosts and users."""
+        return " ".join(self._authority.with_suffix(".pub").read_text().split()[:2])
+
+    def user_certificate(self, *, principal: str = "") -> str:
+        """Text of a certificate of the user's key."""
+        public = self._user_key.with_suffix(".pub")
+        self._tool("ssh-keygen", "-q", "-s", str(self._authority), "-I", "user", "-n",
+                   principal or self.username, str(public))  # fmt: skip
+        return Path(f"{self._user_key}-cert.pub").read_text()
+
     def write_known_hosts(self, *, hashed: bool = False) -> None:
         """Accepts the present host key."""
         self.known_hosts.write_text(f"[{self.host}]:{self.port} {self.host_key_line}\n")
@@ -226,11 +260,11 @@ class Sshd:
             ]
         )
 
-    def _write_config(self, force_command: str, banner: str, algorithms: str) -> None:
+    def _write_config(self, force_command: str, banner: str, more: list[str], listen: str) -> None:
         path = f"{self._programs}:/usr/local/bin:/usr/bin:/bin"
         lines = [
             f"Port {self.port}",
-            f"ListenAddress {self.host}",
+            f"ListenAddress {listen}",
             f"HostKey {self._host_key}",
             f"PidFile {self.folder / 'sshd.pid'}",
             f"AuthorizedKeysFile {self.folder / 'authorized_keys'}",
@@ -239,7 +273,7 @@ class Sshd:
             "PasswordAuthentication no",
             "KbdInteractiveAuthentication no",
             "PermitRootLogin prohibit-password",
-            "MaxStartups 100",
+            "MaxStartups 1000",
             "PrintMotd no",
             f"SetEnv PATH={path}",
         ]
@@ -248,9 +282,7 @@ class Sshd:
         if banner:
             (self.folder / "banner").write_text(banner)
             lines.append(f"Banner {self.folder / 'banner'}")
-        if algorithms:
-            lines.append(algorithms)
-        self._config.write_text("\n".join(lines) + "\n")
+        self._config.write_text("\n".join([*lines, *more]) + "\n")
 
     def _make_key(self, path: Path) -> None:
         self._tool("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(path))

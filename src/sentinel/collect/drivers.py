@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Literal, TypeVar
 
@@ -19,7 +19,7 @@ from sentinel.collect.snmp.numbers import InterfaceNumbers
 from sentinel.collect.snmp.on_demand import Scrape
 from sentinel.collect.ssh.driver import SshDriver
 from sentinel.collect.ssh.modules import SshModule
-from sentinel.config.auth import Auth
+from sentinel.config.auth import Auth, SshAuth
 from sentinel.inventory.targets import Kind
 from sentinel.model.target import Target
 from sentinel.runtime.clock import Clock
@@ -71,9 +71,10 @@ class Drivers:
         kinds = modules.kinds
         for target in targets:
             proof = tuple(auths[name] for name in target.auths)
+            on_the_way = tuple(_of_jumps(target, proof, auths))
             for module in target.modules:
                 kind = kinds[module]
-                recipe = (kind, modules.snmp.get(module) or modules.ssh.get(module), proof)
+                recipe = (kind, modules.snmp.get(module) or modules.ssh.get(module), proof, on_the_way)
                 open_ = partial(self._drivers[kind].open, target, module)
                 yield Watch(target.source(module), target, recipe, open_)
         own = Target(OWN, "localhost", modules=(OWN,), interval=OWN_INTERVAL)
@@ -91,6 +92,15 @@ class Drivers:
     async def close(self) -> None:
         for driver in self._drivers.values():
             await driver.close()
+
+
+def _of_jumps(target: Target, proof: Sequence[Auth], auths: Mapping[str, Auth]) -> Iterator[Auth | None]:
+    """What the target's jump hosts are logged in to with."""
+    hops = list(target.jump or ())
+    hops += [one.hop for auth in proof if isinstance(auth, SshAuth) for one in auth.jump]
+    for hop in hops:
+        if hop.auth:
+            yield auths.get(hop.auth)
 
 
 def _refill(kept: dict[str, T], new: Mapping[str, T]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from sentinel.config.document import Written
+from sentinel.config.jump import Jump
 from sentinel.config.secret import Secret
 
 SecurityLevel = Literal["noAuthNoPriv", "authNoPriv", "authPriv"]
@@ -65,15 +66,27 @@ class SshAuth(Written):
     """Private key, in OpenSSH or PEM form."""
     passphrase: Secret | None = None
     """Passphrase of the private key."""
+    certificate: Secret | None = None
+    """User certificate that belongs to the private key: the text of its -cert.pub file."""
+    agent: bool | str = False
+    """Offer the keys of an ssh-agent too: true (the one SSH_AUTH_SOCK names) or the path of its socket."""
     password: Secret | None = None
     """Password, where a site insists; a key is better."""
+    keyboard_interactive: bool = False
+    """Answer the first hidden question of a keyboard-interactive login with the password."""
     known_hosts: str | None = None
     """File of accepted host keys; without one, every target needs `host_key`."""
+    jump: Jump = ()
+    """Hosts to go through, nearest first: addresses, or tables {address, auth, host_key}; as ProxyJump."""
 
     @model_validator(mode="after")
     def _has_proof(self) -> Self:
-        if self.key is None and self.password is None:
-            raise ValueError("needs key or password")
+        if self.key is None and self.password is None and not self.agent:
+            raise ValueError("needs key, agent or password")
+        if self.certificate is not None and self.key is None:
+            raise ValueError("certificate needs key: the private key that it belongs to")
+        if self.keyboard_interactive and self.password is None:
+            raise ValueError("keyboard_interactive needs password")
         return self
 
 

@@ -13,6 +13,7 @@ from sentinel.config.address import is_loopback, split_address, split_listen
 from sentinel.config.auth import Auth
 from sentinel.config.document import Document, Written, validated
 from sentinel.config.files import read_text
+from sentinel.config.jump import Jump
 from sentinel.config.notify import ReceiverSettings, RouteSettings
 from sentinel.config.store import StoreSettings
 from sentinel.config.sweeps import SweepSettings
@@ -115,6 +116,8 @@ class TargetSettings(Written):
     """Name of the [auth.NAME] to use, or a list of them (each module takes the first of its kind)."""
     host_key: str = ""
     """Pinned SSH host key: "SHA256:…" or "ssh-ed25519 AAAA…"; without it known_hosts decides."""
+    jump: Jump | None = None
+    """Hosts to go through over SSH, in place of the auth's `jump`; empty: straight there."""
     labels: dict[LabelName, str] = Field(default_factory=dict)
     """Further labels of all its series, such as site."""
     interval: PositiveDuration | None = None

@@ -13,6 +13,7 @@ from sentinel.config.auth import Auth
 from sentinel.config.document import Document, Written, validated
 from sentinel.config.document import Path as Where
 from sentinel.config.files import read_text
+from sentinel.config.jump import JumpSettings
 from sentinel.config.settings import CollectSettings, TargetSettings
 from sentinel.config.toml import parse_toml
 from sentinel.model.labels import Labels
@@ -107,6 +108,7 @@ def _target(one: Declaration, defaults: CollectSettings) -> Target:
         modules=tuple(dict.fromkeys(settings.modules)),
         auths=_several(settings.auth),
         host_key=settings.host_key,
+        jump=None if settings.jump is None else tuple(one.hop for one in settings.jump),
         labels=Labels(settings.labels),
         interval=interval,
         timeout=settings.timeout or min(defaults.timeout, interval),
@@ -134,6 +136,10 @@ def _references(
         if auth not in auths:
             where = (*path, "auth") if isinstance(settings.auth, str) else (*path, "auth", index)
             yield document.problem(where, f"unknown auth '{auth}'{did_you_mean(auth, auths)}", value=True)
+    for index, jump in enumerate(settings.jump or ()):
+        text = jump_problem(jump, auths)
+        if text:
+            yield document.problem((*path, "jump", index), text, value=True)
     for index, parent in enumerate(_several(settings.parent)):
         if parent not in names:
             where = (*path, "parent") if isinstance(settings.parent, str) else (*path, "parent", index)
@@ -145,6 +151,14 @@ def _references(
         if kinds.get(module) == "ssh" and "ssh" not in offered:
             text = f"module '{module}' reads over SSH: name an [auth.NAME] with kind = \"ssh\""
             yield document.problem((*path, "modules", index), text, value=True)
+
+
+def jump_problem(jump: JumpSettings, auths: Mapping[str, Auth]) -> str:
+    """What is wrong with the auth that an entry of `jump` names, or an empty string."""
+    if not jump.auth:
+        return ""
+    offered = [name for name, auth in auths.items() if auth.kind == "ssh"]
+    return "" if jump.auth in offered else f"unknown SSH auth '{jump.auth}'{did_you_mean(jump.auth, offered)}"
 
 
 def _times(one: Declaration, defaults: CollectSettings) -> Iterator[Problem]:

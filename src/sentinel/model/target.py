@@ -9,6 +9,19 @@ from sentinel.model.labels import EMPTY, Labels
 
 
 @dataclass(frozen=True, slots=True)
+class Hop:
+    """A host on the way to others."""
+
+    host: str
+    port: int | None = None
+    """None: 22."""
+    auth: str = ""
+    """Name of the [auth.NAME] to log in there with; empty: that of the target behind."""
+    host_key: str = ""
+    """As a target's."""
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """One server or device. `instance` of its series is its name."""
 
@@ -22,6 +35,8 @@ class Target:
     """Names of [auth.NAME]; each module takes the first of its own kind."""
     host_key: str = ""
     """Pinned SSH host key: "SHA256:…" or an OpenSSH public key line; empty: known_hosts decides."""
+    jump: tuple[Hop, ...] | None = None
+    """Hosts to go through, nearest first; None: as the auth says."""
     labels: Labels = EMPTY
     interval: float = 60.0
     """Seconds between polls."""

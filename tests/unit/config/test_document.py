@@ -47,7 +47,7 @@ def test_suggestions_come_from_the_kind_that_is_meant() -> None:
 
 
 def test_an_object_that_does_not_hold_together_is_named() -> None:
-    assert _problems('[auth.a]\nkind = "ssh"\nusername = "x"\n') == ["c:1:2: a: needs key or password"]
+    assert _problems('[auth.a]\nkind = "ssh"\nusername = "x"\n') == ["c:1:2: a: needs key, agent or password"]
 
 
 def test_columns_count_characters_not_bytes() -> None:

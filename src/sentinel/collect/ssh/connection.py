@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import asyncssh
 from sentinel.collect.collector import PollError
 from sentinel.collect.ssh.credentials import Credentials
 from sentinel.collect.ssh.hostkeys import HostKeyCheck, KnownHosts, Trust
+from sentinel.collect.ssh.login import Login
+from sentinel.collect.ssh.reach import reach
 
 _KEX = (
     "curve25519-sha256",
@@ -31,9 +34,6 @@ _CIPHERS = (
 """No ChaCha20 and no CBC: the Terrapin attack needs one of them."""
 _MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
 
-KEEPALIVE = 45
-"""Seconds of silence after which TCP asks whether the host is still there; firewalls then remember it too."""
-
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -52,11 +52,12 @@ class Options:
 
     def __init__(self, credentials: Credentials, known_hosts: KnownHosts | None) -> None:
         self.known_hosts = known_hosts
+        self.credentials = credentials
         has_password = credentials.password is not None
         self.base = asyncssh.SSHClientConnectionOptions(
             config=None,
             username=credentials.username,
-            client_keys=list(credentials.keys) or None,
+            client_keys=_offered(credentials) or None,
             password=credentials.password,
             agent_path=None,
             known_hosts=_trusts_nobody,
@@ -68,8 +69,8 @@ class Options:
             gss_kex=False,
             gss_auth=False,
             host_based_auth=False,
-            kbdint_auth=False,
-            public_key_auth=bool(credentials.keys),
+            kbdint_auth=credentials.auth.keyboard_interactive,
+            public_key_auth=bool(credentials.keys) or bool(credentials.auth.agent),
             password_auth=has_password,
             connect_timeout=None,
             encoding=None,
@@ -81,38 +82,64 @@ def _trusts_nobody(host: str, address: str, port: int | None) -> tuple[tuple[()]
     return (), (), ()
 
 
-class _Client(asyncssh.SSHClient):
-    def __init__(self, check: HostKeyCheck) -> None:
-        self._check = check
+def _offered(
+    credentials: Credentials,
+) -> list[asyncssh.SSHKey | tuple[asyncssh.SSHKey, asyncssh.SSHCertificate]]:
+    """The key with its certificate first, then the bare key."""
+    if credentials.certificate is None:
+        return list(credentials.keys)
+    return [(credentials.keys[0], credentials.certificate), credentials.keys[0]]
 
-    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        return self._check.accepts(key)
 
-
-async def connect(address: Address, options: Options) -> asyncssh.SSHClientConnection:
+async def connect(
+    address: Address,
+    options: Options,
+    turn: asyncio.Semaphore,
+    until: float,
+    via: asyncssh.SSHClientConnection | None = None,
+) -> asyncssh.SSHClientConnection:
     """
+    Args:
+        turn: taken while keys are exchanged, which costs; not while a host is waited for that says nothing.
+        until: loop time.
+        via: connection to a jump host.
     Raises:
-        PollError: with the reason; TimeoutError is the caller's, who sets the deadline.
+        PollError: with the reason.
     """
-    check = HostKeyCheck(address.name, address.host, address.port, address.pinned, options.known_hosts)
     where = f"{address.host}:{address.port}"
+    check = HostKeyCheck(address.name, address.host, address.port, address.pinned, options.known_hosts)
+    login = Login(check, options.credentials)
     try:
-        connection = await asyncssh.connect(
-            address.host,
-            address.port,
-            options=options.base,
-            config=None,
-            known_hosts=check.trusted,
-            server_host_key_algs=check.algorithms(),
-            client_factory=lambda: _Client(check),
-        )
-        _keep_alive(connection)
-        return connection
+        sock = await reach(address.host, address.port, until) if via is None else None
+        try:
+            async with asyncio.timeout_at(until), turn:
+                return await asyncssh.connect(
+                    address.host,
+                    address.port,
+                    options=options.base,
+                    config=None,
+                    sock=sock,
+                    tunnel=via,
+                    known_hosts=check.trusted,
+                    server_host_key_algs=check.algorithms(),
+                    client_factory=lambda: login,
+                )
+        except BaseException:
+            login.close_agent()
+            if sock is not None:
+                sock.close()
+            raise
+    except TimeoutError:
+        raise PollError("timeout", f"{where} did not let Sentinel in within the poll's time") from None
+    except asyncssh.ChannelOpenError as error:
+        raise PollError(
+            "unreachable", f"{where} cannot be reached from its jump host: {error.reason}"
+        ) from None
     except asyncssh.HostKeyNotVerifiable as error:
         raise check.error(str(error)) from None
     except asyncssh.PermissionDenied as error:
         text = (
-            f"{where} does not let the user in: {error}; check the auth's username and key,"
+            f"{where} does not let the user in: {login.agent_problem or error}; check the auth's username and key,"
             " and authorized_keys on the host"
         )
         raise PollError("auth", text) from None
@@ -124,15 +151,6 @@ async def connect(address: Address, options: Options) -> asyncssh.SSHClientConne
         raise PollError("protocol", f"{where} does not speak SSH as expected: {error}") from None
     except OSError as error:
         raise _network_error(where, error) from None
-
-
-def _keep_alive(connection: asyncssh.SSHClientConnection) -> None:
-    """By the kernel: asyncssh's own keepalive costs a timer per packet."""
-    sock = connection.get_extra_info("socket")
-    if sock is not None:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
 
 
 def _network_error(where: str, error: OSError) -> PollError:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import asyncssh
 
 from sentinel.config.auth import SshAuth
+from sentinel.config.secret import Secret
 
 
 class CredentialError(ValueError):
@@ -19,20 +21,30 @@ class Credentials:
 
     username: str
     keys: tuple[asyncssh.SSHKey, ...]
+    certificate: asyncssh.SSHCertificate | None
     auth: SshAuth
 
     @property
     def password(self) -> str | None:
         return self.auth.password.reveal() if self.auth.password is not None else None
 
+    @property
+    def agent(self) -> str:
+        """Path of the agent's socket; empty: none is to be asked."""
+        chosen = self.auth.agent
+        return os.environ.get("SSH_AUTH_SOCK", "") if chosen is True else chosen or ""
+
 
 def read_credentials(auth: SshAuth) -> Credentials:
     """
     Raises:
-        CredentialError: the private key cannot be used.
+        CredentialError: the private key or its certificate cannot be used.
     """
-    keys = (_key(auth),) if auth.key is not None else ()
-    return Credentials(auth.username, keys, auth)
+    if auth.key is None:
+        return Credentials(auth.username, (), None, auth)
+    key = _key(auth)
+    certificate = _certificate(auth.certificate, key) if auth.certificate is not None else None
+    return Credentials(auth.username, (key,), certificate, auth)
 
 
 def auth_problem(auth: SshAuth) -> str:
@@ -63,6 +75,18 @@ def _key(auth: SshAuth) -> asyncssh.SSHKey:
         raise CredentialError(
             "key: not a private key in OpenSSH or PEM form (is it the .pub file, or cut off?)"
         ) from None
+
+
+def _certificate(text: Secret, key: asyncssh.SSHKey) -> asyncssh.SSHCertificate:
+    try:
+        certificate = asyncssh.import_certificate(text.reveal())
+    except (asyncssh.KeyImportError, ValueError):
+        raise CredentialError(
+            "certificate: not the text of a -cert.pub file, as ssh-keygen -s writes it"
+        ) from None
+    if certificate.key.public_data != key.public_data:
+        raise CredentialError("certificate: belongs to another key")
+    return certificate
 
 
 def _passphrase_text(*, has_one: bool) -> str:

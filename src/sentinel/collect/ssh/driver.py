@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 
@@ -16,13 +17,18 @@ from sentinel.collect.ssh.hostkeys import DEFAULT_PORT, KnownHosts, read_host_ke
 from sentinel.collect.ssh.metrics import SshMetrics
 from sentinel.collect.ssh.modules import SshModule
 from sentinel.collect.ssh.parsers import Shapes
+from sentinel.collect.ssh.route import Jumps, Leg
 from sentinel.collect.ssh.session import Session
 from sentinel.config.auth import Auth, SshAuth
 from sentinel.model.batch import Reading
-from sentinel.model.target import Target
+from sentinel.model.target import Hop, Target
 from sentinel.runtime.clock import Clock
 
-_Key = tuple[str, int, str, SshAuth]
+_Key = tuple[str, int, str, SshAuth, tuple[Hashable, ...]]
+
+
+class _NoAuthError(ValueError):
+    """A jump host names an auth that is not there."""
 
 
 class SshDriver:
@@ -46,6 +52,7 @@ class SshDriver:
         self._shapes = Shapes()
         self._options: dict[SshAuth, Options] = {}
         self._known_hosts: dict[str, KnownHosts] = {}
+        self._jumps = Jumps(clock, self._metrics, self._connects)
         self._sessions: dict[_Key, Session] = {}
         # asyncssh tells every step of every connection at level info.
         logging.getLogger("asyncssh").setLevel(logging.WARNING)
@@ -55,8 +62,9 @@ class SshDriver:
         if auth is None:
             return _Unusable("auth", f"{target.name}: none of its auths is of kind ssh")
         try:
-            session, key = self._session(target, auth)
-        except CredentialError as error:
+            legs = self._legs(target, auth)
+            session, key = self._session(target, auth, legs)
+        except (CredentialError, _NoAuthError) as error:
             return _Unusable("auth", f"{target.name}: {error}")
         except ValueError as error:
             return _Unusable("host_key", f"{target.name}: host_key: {error}")
@@ -69,7 +77,7 @@ class SshDriver:
             clock=self._clock,
             metrics=self._metrics,
         )
-        return _Shared(collector, session, key, self._sessions)
+        return _Shared(collector, partial(self._release, session, key, legs))
 
     async def close(self) -> None:
         sessions = list(self._sessions.values())
@@ -77,25 +85,47 @@ class SshDriver:
         async with asyncio.TaskGroup() as group:
             for session in sessions:
                 group.create_task(session.close())
+        self._jumps.close()
 
     def _auth(self, target: Target) -> SshAuth | None:
         offered = (self._auths.get(name) for name in target.auths)
         return next((auth for auth in offered if isinstance(auth, SshAuth)), None)
 
-    def _session(self, target: Target, auth: SshAuth) -> tuple[Session, _Key]:
-        port = target.port if target.port is not None else DEFAULT_PORT
-        key = (target.host, port, target.host_key, auth)
+    def _legs(self, target: Target, auth: SshAuth) -> tuple[Leg, ...]:
+        """The jump hosts on the way, nearest first."""
+        hops = target.jump if target.jump is not None else tuple(one.hop for one in auth.jump)
+        return tuple(self._leg(hop, auth) for hop in hops)
+
+    def _leg(self, hop: Hop, auth: SshAuth) -> Leg:
+        own = self._auths.get(hop.auth) if hop.auth else auth
+        if not isinstance(own, SshAuth):
+            raise _NoAuthError(f"jump: there is no SSH auth '{hop.auth}'")
+        address = _address(f"jump host {hop.host}", hop.host, hop.port, hop.host_key)
+        return Leg(address, self._options_of(own), (hop.host, address.port, hop.host_key, own))
+
+    def _session(self, target: Target, auth: SshAuth, legs: tuple[Leg, ...]) -> tuple[Session, _Key]:
+        address = _address(target.name, target.host, target.port, target.host_key)
+        key = (target.host, address.port, target.host_key, auth, tuple(leg.key for leg in legs))
         session = self._sessions.get(key)
         if session is None:
-            pinned = read_host_key(target.host_key) if target.host_key else None
             session = self._sessions[key] = Session(
-                Address(target.name, target.host, port, pinned),
+                address,
                 self._options_of(auth),
                 clock=self._clock,
                 metrics=self._metrics,
                 connects=self._connects,
+                jump=self._jumps.open(legs),
             )
         return session, key
+
+    async def _release(self, session: Session, key: _Key, legs: tuple[Leg, ...]) -> None:
+        session.users -= 1
+        if session.users:
+            return
+        if self._sessions.get(key) is session:
+            del self._sessions[key]
+        await session.close()
+        self._jumps.release(legs)
 
     def _options_of(self, auth: SshAuth) -> Options:
         options = self._options.get(auth)
@@ -107,30 +137,30 @@ class SshDriver:
         return options
 
 
+def _address(name: str, host: str, port: int | None, host_key: str) -> Address:
+    """
+    Raises:
+        ValueError: the host key is none.
+    """
+    pinned = read_host_key(host_key) if host_key else None
+    return Address(name, host, port if port is not None else DEFAULT_PORT, pinned)
+
+
 class _Shared:
     """A collector that lets go of its session when it is closed."""
 
-    def __init__(
-        self, collector: SshCollector, session: Session, key: _Key, sessions: dict[_Key, Session]
-    ) -> None:
+    def __init__(self, collector: SshCollector, release: Callable[[], Awaitable[None]]) -> None:
         self._collector = collector
-        self._session = session
-        self._key = key
-        self._sessions = sessions
+        self._release = release
         self._is_closed = False
 
     async def poll(self, *, at: float, timeout: float) -> Reading:
         return await self._collector.poll(at=at, timeout=timeout)
 
     async def close(self) -> None:
-        if self._is_closed:
-            return
-        self._is_closed = True
-        self._session.users -= 1
-        if self._session.users == 0:
-            if self._sessions.get(self._key) is self._session:
-                del self._sessions[self._key]
-            await self._session.close()
+        if not self._is_closed:
+            self._is_closed = True
+            await self._release()
 
 
 class _Unusable:

@@ -17,6 +17,7 @@ from sentinel.collect.ssh.channel import Channel
 from sentinel.collect.ssh.connection import Address, Options, connect
 from sentinel.collect.ssh.metrics import SshMetrics
 from sentinel.collect.ssh.modules import Section
+from sentinel.collect.ssh.route import Jump
 from sentinel.collect.ssh.script import PRELUDE, SHELL, Replies, Reply, command_line, script, shell_input
 from sentinel.runtime.clock import Clock
 
@@ -54,14 +55,17 @@ class Session:
         clock: Clock,
         metrics: SshMetrics,
         connects: asyncio.Semaphore,
+        jump: Jump | None = None,
     ) -> None:
+        """`connects` bounds how many hosts are logged in to at a time; those behind a jump host have their own."""
         self.address = address
         self.users = 0
         """Collectors that hold it."""
         self._options = options
         self._clock = clock
         self._metrics = metrics
-        self._connects = connects
+        self._jump = jump
+        self._connects = connects if jump is None else jump.connects
         self._backoff = Backoff()
         self._turn = asyncio.Lock()
         self._connection: asyncssh.SSHClientConnection | None = None
@@ -209,15 +213,10 @@ class Session:
             self._abort()
         if self._connection is not None:
             return self._connection
-        now = self._clock.monotonic()
-        self._backoff.check(now)
+        self._backoff.check(self._clock.monotonic())
+        via = await self._jump.connection(until) if self._jump is not None else None
         try:
-            async with asyncio.timeout_at(until), self._connects:
-                self._connection = await connect(self.address, self._options)
-        except TimeoutError:
-            error = PollError("timeout", f"{self._where} did not let Sentinel in within the poll's time")
-            self._failed(error)
-            raise error from None
+            self._connection = await connect(self.address, self._options, self._connects, until, via)
         except PollError as error:
             self._failed(error)
             raise
