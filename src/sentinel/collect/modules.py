@@ -9,7 +9,7 @@ from pathlib import Path
 from sentinel.collect.snmp.auths import parse_auths
 from sentinel.collect.snmp.modules import SnmpModule, join_modules, module_paths
 from sentinel.collect.ssh.modules import SshModule
-from sentinel.collect.ssh.modules import parse_modules as parse_ssh
+from sentinel.collect.ssh.modules import join_modules as join_ssh
 from sentinel.config.auth import SnmpAuth
 from sentinel.config.document import Document
 from sentinel.config.files import read_text
@@ -70,18 +70,20 @@ def load_modules(files: Iterable[Path]) -> Modules:
     ssh: dict[str, SshModule] = {}
     auths: dict[str, FileAuth] = {}
     documents: list[Document] = []
+    sectioned: list[Document] = []
     declared: dict[str, Path] = {}
     problems: list[Problem] = []
     for file in files:
         try:
             document = parse_yaml(read_text(file), str(file))
             problems += _twice(document, declared, file)
-            if _is_ssh(document):
-                ssh.update(parse_ssh(document))
-            else:
-                documents.append(document)
+            (sectioned if _is_ssh(document) else documents).append(document)
         except UnusableError as error:
             problems += error.problems
+    try:
+        ssh = join_ssh(sectioned)
+    except UnusableError as error:
+        problems += error.problems
     try:
         snmp = join_modules(documents)
         for document in documents:
@@ -113,7 +115,7 @@ def _twice(document: Document, declared: dict[str, Path], file: Path) -> Iterabl
 
 
 def _is_ssh(document: Document) -> bool:
-    """SSH modules are made of sections; everything else is in snmp_exporter's format."""
+    """SSH modules are made of sections or parameters; everything else is in snmp_exporter's format."""
     modules = document.data.get("modules") if isinstance(document.data, Mapping) else None
     entries = modules.values() if isinstance(modules, Mapping) else ()
-    return any(isinstance(entry, Mapping) and "sections" in entry for entry in entries)
+    return any(isinstance(entry, Mapping) and ("sections" in entry or "params" in entry) for entry in entries)

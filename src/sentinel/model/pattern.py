@@ -6,6 +6,7 @@ Rules, routes and queries are people's text and label values are devices' text: 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -44,6 +45,18 @@ class Pattern:
         """Whether some part of the value matches."""
         return self._compiled.search(_encodable(value)) is not None
 
+    def groups(self, value: str) -> dict[str, str] | None:
+        """What the named groups found in a match of the whole value, without those that took no part.
+
+        None: no match.
+        """
+        match = self._compiled.fullmatch(_encodable(value))
+        return None if match is None else _groups(match)
+
+    def groups_in(self, value: str) -> Iterator[dict[str, str]]:
+        """The same for every match inside the value."""
+        return (_groups(match) for match in self._compiled.finditer(_encodable(value)))
+
     def expanded(self, value: str, template: str) -> str | None:
         """The template with $1, ${1} and $name filled in from a match of the whole value; None: no match.
 
@@ -71,6 +84,10 @@ def _pattern(text: str, dot_is_any: bool) -> Pattern:
     except re2.error as error:
         reason = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
         raise ValueError(f"not a regular expression: {reason}") from None
+
+
+def _groups(match: Any) -> dict[str, str]:
+    return {name: text for name, text in match.groupdict().items() if text is not None}
 
 
 def _expand(match: Any, template: str) -> str:

@@ -8,19 +8,27 @@
             parser: uname
             every: 10m
             command: cat /proc/sys/kernel/ostype …
+      backups:
+        extends: backup_files
+        params: {paths: [/srv/backup]}
 
-A command is fixed text from the file; nothing that a host says ever becomes part of one.
+A section's text is read by a parser that Sentinel has, or as its key `read` says. A command is fixed text from
+the file. It may use the module's parameters, which are the operator's, as shell variables: $sentinel_paths.
+Nothing that a host says ever becomes part of one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from sentinel.collect.ssh.extract.parser import parser_of
+from sentinel.collect.ssh.extract.schema import WrittenRead
 from sentinel.collect.ssh.parsers import Parser, parsers
 from sentinel.config.document import Document, Written, validated
 from sentinel.model.durations import parse_duration
@@ -82,36 +90,95 @@ def _section_name(name: str) -> str:
 Seconds = Annotated[float, BeforeValidator(_duration), Field(ge=0)]
 
 
+def _param_name(name: str) -> str:
+    return _section_name(name)
+
+
+def _texts(written: object) -> object:
+    """A parameter may be one text or several."""
+    return written if isinstance(written, list | tuple) else [written]
+
+
+def _param(text: str) -> str:
+    if "\0" in text or "\n" in text or "\r" in text:
+        raise ValueError("a parameter is one line")
+    return text
+
+
 class _WrittenSection(Written):
     name: Annotated[str, AfterValidator(_section_name)]
     command: Annotated[str, AfterValidator(_command)]
-    parser: Annotated[str, AfterValidator(_known_parser)]
+    parser: Annotated[str, AfterValidator(_known_parser)] | None = None
+    read: WrittenRead | None = None
     timeout: Annotated[float, BeforeValidator(_duration), Field(gt=0)] = SECTION_TIMEOUT
     every: Seconds = 0.0
+
+    @model_validator(mode="after")
+    def _is_read_somehow(self) -> Self:
+        if (self.parser is None) == (self.read is None):
+            raise ValueError("needs 'parser' or 'read', one of them")
+        return self
+
+
+Param = Annotated[list[Annotated[str, AfterValidator(_param)]], BeforeValidator(_texts)]
 
 
 class _WrittenModule(Written):
     description: str = ""
-    sections: Annotated[list[_WrittenSection], Field(min_length=1)]
+    extends: str = ""
+    params: dict[Annotated[str, AfterValidator(_param_name)], Param] = Field(default_factory=dict)
+    sections: list[_WrittenSection] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _has_something_to_do(self) -> Self:
+        if not self.sections and not self.extends:
+            raise ValueError("needs 'sections', or 'extends' with the name of a module that has them")
+        return self
 
 
 class _WrittenFile(Written):
     modules: dict[str, _WrittenModule]
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A module as its file has it."""
+
+    document: Document
+    written: _WrittenModule
+
+
 def parse_modules(document: Document) -> dict[str, SshModule]:
-    """The modules of one file.
+    """The modules of one file that stands alone.
 
     Raises:
         UnusableError: every problem with its place.
     """
-    written = validated(_WrittenFile, document)
-    problems = [
-        problem for name, module in written.modules.items() for problem in _twice(document, name, module)
-    ]
+    return join_modules([document])
+
+
+def join_modules(documents: Iterable[Document]) -> dict[str, SshModule]:
+    """The modules of all files, each with what it extends.
+
+    Raises:
+        UnusableError: every problem of all files, with its place.
+    """
+    found: dict[str, _Found] = {}
+    problems: list[Problem] = []
+    for document in documents:
+        try:
+            written = validated(_WrittenFile, document)
+        except UnusableError as error:
+            problems += error.problems
+            continue
+        for name, module in written.modules.items():
+            problems += _twice(document, name, module)
+            found[name] = _Found(document, module)
+    for name, one in found.items():
+        problems += _family_problems(name, one, found)
     if problems:
         raise UnusableError(problems)
-    return {name: _module(name, module, parsers()) for name, module in written.modules.items()}
+    return {name: _module(name, found) for name in found}
 
 
 def _twice(document: Document, name: str, module: _WrittenModule) -> Iterator[Problem]:
@@ -125,12 +192,69 @@ def _twice(document: Document, name: str, module: _WrittenModule) -> Iterator[Pr
         if section.parser in taken:
             yield document.problem((*where, "parser"), f"parser '{section.parser}' is used twice", value=True)
         sections.add(section.name)
-        taken.add(section.parser)
+        taken |= {section.parser} if section.parser else set()
 
 
-def _module(name: str, module: _WrittenModule, known: Mapping[str, Parser]) -> SshModule:
+def _family_problems(name: str, one: _Found, found: Mapping[str, _Found]) -> Iterator[Problem]:
+    """What is wrong with what the module extends, and with its parameters."""
+    where, parent = (_TOP, name, "extends"), one.written.extends
+    if not parent:
+        return
+    if parent not in found:
+        yield one.document.problem(
+            where, f"unknown module '{parent}'{did_you_mean(parent, found)}", value=True
+        )
+        return
+    line = [name]
+    while parent and parent in found:
+        if parent in line:
+            yield one.document.problem(where, f"goes in a circle: {' → '.join([*line, parent])}", value=True)
+            return
+        line.append(parent)
+        parent = found[parent].written.extends
+    known = _params(one.written.extends, found)
+    sections = {section.name for each in line[1:] for section in found[each].written.sections}
+    for place, section in enumerate(one.written.sections):
+        if section.name in sections:
+            at = (_TOP, name, "sections", place, "name")
+            yield one.document.problem(
+                at, f"section '{section.name}' is there already, from what it extends", value=True
+            )
+    for param in one.written.params:
+        if param not in known:
+            hint = did_you_mean(param, known) or f"; it has {', '.join(sorted(known)) or 'none'}"
+            text = f"unknown parameter '{param}' of module '{one.written.extends}'{hint}"
+            yield one.document.problem((_TOP, name, "params", param), text)
+
+
+def _params(name: str, found: Mapping[str, _Found]) -> dict[str, list[str]]:
+    """A module's parameters, its own on top of those that it extends."""
+    written = found[name].written
+    return (_params(written.extends, found) if written.extends else {}) | written.params
+
+
+def _module(name: str, found: Mapping[str, _Found]) -> SshModule:
+    line = [name]
+    while parent := found[line[-1]].written.extends:
+        line.append(parent)
+    prelude, known = _prelude(_params(name, found)), parsers()
     sections = tuple(
-        Section(each.name, each.command, known[each.parser], each.timeout, each.every)
-        for each in module.sections
+        Section(
+            each.name,
+            prelude + each.command,
+            parser_of(f"{name}.{each.name}", each.read) if each.read else known[each.parser or ""],
+            each.timeout,
+            each.every,
+        )
+        for part in reversed(line)
+        for each in found[part].written.sections
     )
-    return SshModule(name, module.description, sections)
+    description = next((text for part in line if (text := found[part].written.description)), "")
+    return SshModule(name, description, sections)
+
+
+def _prelude(params: Mapping[str, list[str]]) -> str:
+    """Shell variables: several values stand in lines of their own."""
+    return "".join(
+        f"sentinel_{name}={shlex.quote(chr(10).join(texts))}\n" for name, texts in sorted(params.items())
+    )
