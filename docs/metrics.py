@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
 from sentinel.collect.drivers import Drivers
+from sentinel.collect.failed import FAMILIES as FAILED
+from sentinel.collect.failed import METRIC as FAILED_METRIC
 from sentinel.collect.poll import PollMetrics
 from sentinel.collect.traps.metrics import TrapMetrics
 from sentinel.collect.traps.tally import FAMILIES as TRAPS
@@ -74,6 +76,8 @@ def metrics_reference() -> str:
     ]
     for name, family in sorted(Head().families().items()):
         lines.append(_row(name, family.type, ["instance", "job"], family.help))
+    failed = FAILED[FAILED_METRIC]
+    lines.append(_row(FAILED_METRIC, failed.type, ["instance", "job", "reason"], failed.help))
     lines += ["", "## Of every device that sends traps", "", *_heading()]
     kind = TRAPS[TRAP_METRIC]
     lines.append(_row(TRAP_METRIC, kind.type, ["instance", "job", "trap"], kind.help))

@@ -14,6 +14,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from sentinel.collect.collector import Collector, PollError
+from sentinel.collect.failed import Failed
 from sentinel.model.batch import Batch, Source
 from sentinel.model.labels import EMPTY, Labels
 from sentinel.model.target import Target
@@ -125,6 +126,7 @@ class PollLoops:
         self, sink: Sink, clock: Clock, registry: CollectorRegistry, *, concurrency: int = 500
     ) -> None:
         self._sink = sink
+        self._failed = Failed(sink)
         self._clock = clock
         self._metrics = PollMetrics(registry)
         self._slots = asyncio.Semaphore(concurrency)
@@ -211,6 +213,7 @@ class PollLoops:
         task = self._tasks.pop(source, None)
         if task is not None:
             task.cancel()
+        self._failed.forget(watch.source)
         self._sink.forget(watch.source)
 
     async def _poll_forever(self, watch: Watch) -> None:
@@ -321,7 +324,7 @@ class PollLoops:
                 now = self._clock.monotonic()
                 self._counts.append((now, len(batches)))
                 self._drop_old_counts(now)
-                self._sink.append(batches)
+                self._sink.append([*batches, *self._failed.batches(batches)])
                 for batch in batches:
                     self._is_polled(batch.source)
                 self._stored.set()

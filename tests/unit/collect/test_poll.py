@@ -74,7 +74,8 @@ class Bench:
         return Watch(target.source("m"), target, recipe, lambda: Scripted(self.clock, script))
 
     def ups(self, name: str) -> list[bool]:
-        return [batch.up for batch in self.shelf.batches if batch.source.target == name]
+        polls = [batch for batch in self.shelf.batches if batch.source.module == "m"]
+        return [batch.up for batch in polls if batch.source.target == name]
 
     def figure(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(name, labels) or 0.0
