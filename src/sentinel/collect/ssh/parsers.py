@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 from sentinel.collect.ssh.linux import (
     clock,
+    cpus,
     disks,
     filesystem,
+    hardware,
     identity,
     interfaces,
     proc,
+    storage,
     system,
     textfile,
 )
@@ -23,7 +26,19 @@ from sentinel.model.batch import Floats
 __all__ = ["Parser", "Part", "Shapes", "parsers"]
 
 
-_SUBJECTS = (proc, interfaces, filesystem, clock, textfile, disks, identity, system)
+_SUBJECTS = (
+    proc,
+    interfaces,
+    filesystem,
+    clock,
+    cpus,
+    hardware,
+    storage,
+    textfile,
+    disks,
+    identity,
+    system,
+)
 
 
 def parsers() -> dict[str, Parser]:

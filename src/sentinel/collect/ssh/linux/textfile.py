@@ -45,10 +45,11 @@ class _UnreadableError(Exception):
 def textfile(text: Text) -> Iterator[Outcome]:
     files = read_files(text)
     samples: list[Sample] = []
-    failed = False
     read: list[str] = []
+    is_cut = bool(files) and "mtimes" not in files
+    failed = is_cut
     for path, content in files.items():
-        if not path.startswith("/"):
+        if is_cut or not path.startswith("/"):
             continue
         try:
             found = list(_samples(content, path))
