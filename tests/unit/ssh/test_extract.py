@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from typing import Any
 
@@ -76,6 +77,32 @@ def test_columns_by_headings_by_names_and_by_separator() -> None:
     cpu = {"name": "n", "value": "pid", "labels": {"args": "args"}, "where": {"user": "ro.*"}}
     assert _read(text, "columns", cpu, fields=["pid", "user", "args"], skip=1) == {
         'n{args="/bin/sh -c x"}': 12.0
+    }
+
+
+def test_columns_with_like_names_are_one_family() -> None:
+    metric = {"name": "n_total", "keys": "hrsp_(?P<code>...)", "labels": {"code": "code", "proxy": "name"}}
+    found = _read("name,hrsp_2xx,hrsp_5xx\nweb,7,\n", "columns", metric, separator=",")
+    assert found == {'n_total{code="2xx", proxy="web"}': 7.0}
+
+
+def test_labels_that_are_always_the_same_and_a_sample_for_each_state() -> None:
+    idle = {"name": "workers", "value": "IdleWorkers", "fixed": {"state": "idle"}}
+    busy = {"name": "workers", "value": "BusyWorkers", "fixed": {"state": "busy"}}
+    text = "IdleWorkers: 3\nBusyWorkers: 1\n"
+    assert _read(text, "key_value", idle, busy, separator=":") == {
+        'workers{state="busy"}': 1.0,
+        'workers{state="idle"}': 3.0,
+    }
+    status = {"name": "status", "labels": {"server": "name"}, "states": {"state": ["UP", "DOWN"]}}
+    shown = status | {"value": "is", "pattern": "^(?P<value>[A-Z]+)"}
+    assert _read("s1,UP 1/2\ns2,no check\n", "columns", shown, fields=["name", "is"], separator=",") == {
+        'status{server="s1", state="DOWN"}': 0.0,
+        'status{server="s1", state="UP"}': 1.0,
+    }
+    assert _read("s1,MAINT\n", "columns", status | {"value": "is"}, fields=["name", "is"], separator=",") == {
+        'status{server="s1", state="DOWN"}': 0.0,
+        'status{server="s1", state="UP"}': 0.0,
     }
 
 
@@ -193,6 +220,23 @@ def test_parameters_reach_the_command_as_they_are() -> None:
     assert modules["files"].sections[0].command != section.command
 
 
+def test_modules_with_other_parameters_have_another_key() -> None:
+    def key(text: str) -> str:
+        return text.partition("sentinel_key=")[2].split("\n")[0]
+
+    modules = parse_modules(parse_yaml(GOOD, "mine.yml"))
+    keys = {name: key(module.sections[0].command) for name, module in modules.items()}
+    assert all(re.fullmatch("[0-9a-f]{12}", each) for each in keys.values())
+    assert keys["files"] != keys["mine"]
+
+
+def test_nothing_printed_is_not_taken_for_something() -> None:
+    """So that a missing program is told by its exit status."""
+    read = WrittenRead.model_validate({"format": "json", "metrics": [{"name": "a", "help": "h"}]})
+    part = Shapes().read(parser_of("m.s", read), b"", None)
+    assert not any(part.shape.success.values())
+
+
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
@@ -207,7 +251,14 @@ def test_parameters_reach_the_command_as_they_are() -> None:
         ("read: {", "parser: uname\n        read: {", "needs 'parser' or 'read', one of them"),
         ("{name: x, ", "{name: x-y, ", "not a metric name"),
         ("help: h}", "help: h, labels: {instance: a}}", "is the target's own label"),
-        ("help: h}", "help: h, keys: a}", "belongs to format key_value"),
+        (
+            "columns, fields: [value]",
+            "regex, pattern: '(?P<value>.)'",
+            "'keys' does not go with format regex",
+        ),
+        ("help: h}", "help: h, fixed: {a: b}, labels: {a: b}}", "label 'a' is given twice"),
+        ("help: h}", "help: h, states: {a: [b]}, map: {b: 1}}", "neither 'map' nor 'unit' beside it"),
+        ('pattern: "*"}', 'key: "*"}', "$sentinel_key is Sentinel's own"),
         ("help: h}", "help: h, pattern: '('}", "not a regular expression"),
         (
             "    params: {paths: [/var/tmp]",
@@ -219,6 +270,8 @@ def test_parameters_reach_the_command_as_they_are() -> None:
 def test_mistakes_are_told_with_their_place(old: str, new: str, problem: str) -> None:
     text = GOOD.replace(old, new, 1)
     assert text != GOOD
+    if "regex" in new:
+        text = text.replace("help: h}", "help: h, keys: a}")
     with pytest.raises(UnusableError) as caught:
         parse_modules(parse_yaml(text, "mine.yml"))
     assert any(problem in str(one) and str(one).startswith("mine.yml:") for one in caught.value.problems), [

@@ -19,6 +19,7 @@ Nothing that a host says ever becomes part of one.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
@@ -91,6 +92,8 @@ Seconds = Annotated[float, BeforeValidator(_duration), Field(ge=0)]
 
 
 def _param_name(name: str) -> str:
+    if name in ("key", "mark"):
+        raise ValueError(f"$sentinel_{name} is Sentinel's own: choose another name")
     return _section_name(name)
 
 
@@ -254,7 +257,13 @@ def _module(name: str, found: Mapping[str, _Found]) -> SshModule:
 
 
 def _prelude(params: Mapping[str, list[str]]) -> str:
-    """Shell variables: several values stand in lines of their own."""
-    return "".join(
+    """Shell variables: several values stand in lines of their own.
+
+    $sentinel_key is different for different parameters: commands that keep something in variables from poll to poll
+    make these variables' names of it, since modules of a host share its shell.
+    """
+    lines = [
         f"sentinel_{name}={shlex.quote(chr(10).join(texts))}\n" for name, texts in sorted(params.items())
-    )
+    ]
+    key = hashlib.blake2b("".join(lines).encode(), digest_size=6).hexdigest()
+    return "".join([*lines, f"sentinel_key={key}\n"]) if lines else ""

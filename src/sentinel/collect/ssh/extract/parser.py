@@ -42,7 +42,7 @@ def parser_of(name: str, read: WrittenRead) -> Parser:
     return Parser(
         f"{name} {digest}",
         (),
-        lambda text: [Outcome(name, tuple(_samples(text, kinds)), is_absent=not text.strip())],
+        lambda text: [Outcome(name, tuple(_samples(text, kinds)))],
         frozenset(kinds),
         rewrite,
     )
@@ -78,14 +78,22 @@ class _Made:
         """Labels and values of the metric in one record."""
         if all(pattern.matches(record.get(field, "")) for field, pattern in self.where):
             for fields in self._fields(record):
-                value = self._value(fields)
-                if value is not None:
-                    labels = {
-                        label: fields[field][:MAX_LABEL]
-                        for label, field in self.written.labels.items()
-                        if fields.get(field)
-                    }
-                    yield labels, value * self.written.scale
+                labels = dict(self.written.fixed)
+                for label, field in self.written.labels.items():
+                    if fields.get(field):
+                        labels[label] = fields[field][:MAX_LABEL]
+                yield from self._of(fields, labels)
+
+    def _of(self, fields: Record, labels: dict[str, str]) -> Iterator[tuple[dict[str, str], float]]:
+        for label, words in self.written.states.items():
+            word = self._text(fields)
+            if word is not None:
+                for each in words:
+                    yield {**labels, label: each}, float(each == word.strip())
+            return
+        value = self._value(fields)
+        if value is not None:
+            yield labels, value * self.written.scale
 
     def _fields(self, record: Record) -> Iterator[Record]:
         """The record, once for each key or match that the metric asks for, with what its expressions found."""
@@ -108,8 +116,11 @@ class _Made:
         written = self.written
         if isinstance(written.value, int | float):
             return float(written.value)
-        text = fields.get("value" if self.pattern is not None else written.value)
+        text = self._text(fields)
         return None if text is None else read_value(text, written.unit, written.map)
+
+    def _text(self, fields: Record) -> str | None:
+        return fields.get("value" if self.pattern is not None else str(self.written.value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class WrittenMetric(Written):
     value: str | float = "value"
     """The field that holds it; a number stands for itself."""
     keys: Regex | None = None
-    """key_value: every key that matches, instead of one field; its named groups are fields, and so is `value`."""
+    """Every field whose name matches, instead of one; its named groups are fields too, and so is `value`."""
     pattern: Regex | None = None
     """Where in the field the value is: the group `value`; other named groups are fields too."""
     unit: Unit = "number"
@@ -72,6 +72,10 @@ class WrittenMetric(Written):
     scale: float = 1.0
     labels: dict[LabelName, str] = Field(default_factory=dict)
     """Label: field."""
+    fixed: dict[LabelName, str] = Field(default_factory=dict)
+    """Label: its text, the same in every sample."""
+    states: dict[LabelName, Annotated[list[str], Field(min_length=1)]] = Field(default_factory=dict)
+    """One label and the words that it may have: a sample for each, 1 for the word that the value is, else 0."""
     where: dict[str, Regex] = Field(default_factory=dict)
     """Only records whose fields match."""
 
@@ -81,6 +85,12 @@ class WrittenMetric(Written):
             raise ValueError("keys: takes the value of each key that matches; leave 'value' out")
         if self.map and self.unit != "number":
             raise ValueError("map: gives numbers for words; leave 'unit' out")
+        if self.states and (len(self.states) > 1 or self.map or self.unit != "number"):
+            raise ValueError("states: one label, and neither 'map' nor 'unit' beside it")
+        twice = [name for name in (*self.fixed, *self.states) if name in self.labels]
+        twice += [name for name in self.states if name in self.fixed]
+        if twice:
+            raise ValueError(f"label '{twice[0]}' is given twice")
         return self
 
 
@@ -110,6 +120,6 @@ class WrittenRead(Written):
             raise ValueError("'items' belongs to format json")
         if self.separator is not None and self.format not in ("key_value", "columns"):
             raise ValueError("'separator' belongs to format key_value and columns")
-        if self.format != "key_value" and any(metric.keys for metric in self.metrics):
-            raise ValueError("'keys' belongs to format key_value")
+        if self.format == "regex" and any(metric.keys for metric in self.metrics):
+            raise ValueError("'keys' does not go with format regex")
         return self
