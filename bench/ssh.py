@@ -28,7 +28,7 @@ from bench.form import Figure, Report, cpu_ms, measure_children
 from sentinel.collect.collector import Collector
 from sentinel.collect.ssh.driver import SshDriver
 from sentinel.collect.ssh.modules import SshModule, parse_modules
-from sentinel.collect.ssh.script import PRELUDE, script
+from sentinel.collect.ssh.script import PRELUDE, script, shell_input
 from sentinel.config.auth import SshAuth
 from sentinel.config.secret import Secret
 from sentinel.config.yaml import parse_yaml
@@ -151,8 +151,8 @@ def _environment(ssh: str) -> dict[str, str]:
 
 def _text(module: SshModule) -> bytes:
     """What Sentinel sends for a poll on which only the sections of every poll are due."""
-    due = [section.command for section in module.sections if not section.every]
-    return (PRELUDE + "sentinel_mark=bench\n" + script(due)).encode()
+    due = [(section.name, section.command) for section in module.sections if not section.every]
+    return PRELUDE.encode() + shell_input("bench", script(due))
 
 
 def _controlmaster(command: list[str] | None, module: SshModule) -> Figure | None:

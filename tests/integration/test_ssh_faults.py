@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -10,7 +12,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from sentinel.collect.collector import PollError
+from sentinel.collect.collector import Collector, PollError
 from tests.integration.ssh_host import PROC, UNAME, figures, module, polled, running_sshd
 from tests.servers.sshd import Sshd
 
@@ -62,6 +64,87 @@ async def test_a_stuck_section_loses_only_itself(server: Sshd) -> None:
         assert "node_filesystem_avail_bytes" in again.unread
         assert again.layout is reading.layout
     assert server.logins == 1
+
+
+@pytest.mark.parametrize("is_forced", [False, True])
+async def test_what_got_stuck_is_ended_on_the_host_too(server: Sshd, is_forced: bool) -> None:
+    if is_forced:  # sshd takes no signals for such a session
+        server.authorize('command="/bin/sh"')
+    silent = server.folder / "silent"
+    os.mkfifo(silent)
+    modules = module(
+        ("proc", "proc", PROC, ""),
+        ("filesystem", "filesystem", f"(cat {silent}) | cat", "timeout: 300ms"),
+        ("uname", "uname", UNAME, ""),
+    )
+    async with polled(server, modules, name="test") as host:
+        reading = await host.poll()
+        assert reading.reasons == ("stuck",)
+        assert any(labels.name == "node_uname_info" for labels in reading.layout.series)
+        await until(lambda: not runs(server, str(silent)))
+        # One shell is left, and it goes on.
+        await until(lambda: sum("/bin/sh" in line for line in command_lines(server)) <= 1)
+        again = await host.poll()
+        assert again.layout is reading.layout
+        assert host.metric("sentinel_ssh_shells_total") == 2
+    assert server.logins == 1
+
+
+async def test_a_host_without_the_usual_tools_gives_what_it_can(server: Sshd) -> None:
+    for name in ("head", "date", "getconf"):
+        server.fake(name, "exit 127")
+    async with polled(server) as host:
+        reading = await host.poll()
+    found = figures(reading)
+    assert found['node_scrape_collector_success{collector="uname"}'] == 1
+    assert found['node_scrape_collector_success{collector="filesystem"}'] == 1
+    assert any(name.startswith("node_filesystem_avail_bytes") for name in found)
+
+
+async def test_a_stopped_server_costs_its_own_polls_and_is_read_again_when_it_goes_on(server: Sshd) -> None:
+    modules = module(("uname", "uname", UNAME, ""))
+    async with polled(server, modules, name="test") as host:
+        await host.poll()
+        stopped = server.sessions()
+        for process in stopped:
+            process.suspend()
+        started = time.monotonic()
+        with pytest.raises(PollError) as error:
+            await host.poll(timeout=2.0)
+        assert error.value.reason == "timeout"
+        assert time.monotonic() - started < 2.5
+        for process in stopped:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+        reading = await host.poll()
+    assert not reading.reasons
+
+
+async def test_a_server_that_takes_connections_and_says_nothing_costs_a_socket(server: Sshd) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as tarpit:
+        async with polled(server) as host:
+            silent = [
+                host.open(
+                    f"tarpit{number}",
+                    port=tarpit.getsockname()[1],
+                    host_key=f"{server.host_key_line} {number}",
+                )
+                for number in range(60)
+            ]
+            async with asyncio.TaskGroup() as group:
+                waiting = [group.create_task(refusal(each)) for each in silent]
+                await asyncio.sleep(0)
+                started = time.monotonic()
+                assert not (await host.poll()).reasons
+                assert time.monotonic() - started < 2.0
+            assert {task.result() for task in waiting} == {"timeout"}
+
+
+async def refusal(collector: Collector) -> str:
+    """Why a poll of two seconds fails."""
+    with pytest.raises(PollError) as error:
+        await collector.poll(at=0.0, timeout=2.0)
+    return error.value.reason
 
 
 async def test_a_section_that_ends_the_shell_loses_only_itself(server: Sshd) -> None:

@@ -275,7 +275,7 @@ class Sshd:
             "PermitRootLogin prohibit-password",
             "MaxStartups 1000",
             "PrintMotd no",
-            f"SetEnv PATH={path}",
+            f"SetEnv PATH={path} HOME={self.folder}",  # not this machine's login files
         ]
         if force_command:
             lines.append(f"ForceCommand {force_command}")

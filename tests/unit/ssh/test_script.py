@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sentinel.collect.ssh.script import Replies, command_line, script, shell_input
+from sentinel.collect.ssh.script import Replies, command_line, function, script, shell_input
 
 OUTPUT = b"banner\nm begin\nfirst\n\nm 0\nno newline\nm 127\n"
 
@@ -41,6 +41,17 @@ def test_chatter_before_the_mark_is_not_kept() -> None:
 
 
 def test_the_script_is_the_same_text_whatever_the_mark() -> None:
-    text = script(["cat /proc/stat"])
+    text = script([("stat", "cat /proc/stat")])
     assert shell_input("aa", text).replace(b"aa", b"bb") == shell_input("bb", text)
     assert "read -r sentinel_mark" in command_line(text)
+
+
+def test_a_command_is_sent_once_per_shell() -> None:
+    name = function("stat", "cat /proc/stat")
+    first, later = (script([("stat", "cat /proc/stat")], defined) for defined in ((), {name}))
+    assert "cat /proc/stat" in first
+    assert later == f"sentinel_begin\nsentinel_run {name}\n"
+
+
+def test_functions_of_one_name_with_other_commands_are_told_apart() -> None:
+    assert function("stat", "cat /proc/stat") != function("stat", "cat /proc/stat2")

@@ -16,8 +16,9 @@ Monotonic = Callable[[], float]
 class Channel(asyncssh.SSHClientSession[bytes]):
     """A shell or a command. What it prints goes to the replies of the poll that runs, else nowhere."""
 
-    def __init__(self, monotonic: Monotonic) -> None:
+    def __init__(self, monotonic: Monotonic, *, takes_signals: bool) -> None:
         self._monotonic = monotonic
+        self._takes_signals = takes_signals
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
         self._replies: Replies | None = None
         self._news = asyncio.Event()
@@ -32,7 +33,9 @@ class Channel(asyncssh.SSHClientSession[bytes]):
         Raises:
             asyncssh.Error: the host does not allow it, or the connection is gone.
         """
-        channel = cls(monotonic)
+        # Dropbear signals the shell alone, and what it runs would be out of reach after that.
+        version = str(connection.get_extra_info("server_version", ""))
+        channel = cls(monotonic, takes_signals="dropbear" not in version.lower())
         await connection.create_session(lambda: channel, command, encoding=None, request_pty=False)
         return channel
 
@@ -77,11 +80,14 @@ class Channel(asyncssh.SSHClientSession[bytes]):
         return True
 
     def kill(self) -> None:
-        """Ends it and what it runs, as far as the host allows signals (OpenSSH 7.9 and later does)."""
+        """Ends it and what it runs, as far as the host allows signals.
+
+        OpenSSH does since 7.9, unless the key forces a command.
+        """
         self._replies = None
         if self._channel is None:
             return
-        if self.is_open:
+        if self.is_open and self._takes_signals:
             with suppress(OSError):  # closed meanwhile: nothing to end
                 self._channel.kill()
         self._channel.abort()

@@ -1,35 +1,64 @@
 """One script per poll, and the reader of what it prints.
 
-Each section's reply ends with a line that holds the poll's random mark and the exit status. The mark is new for
-every poll and travels apart from the script, so no host can foresee it, and the script is the same text each time.
+A section's command becomes a function of the shell, defined when it is first due and then only called. Each reply
+ends with a line that holds the poll's random mark and the exit status. The mark is new for every poll and travels
+apart from the commands, so no host can foresee it, and the commands are the same text each time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 SHELL = "exec /bin/sh"
 
-PRELUDE = "LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/sbin:/sbin:/usr/bin:/bin; export PATH; cd /\n"
-"""Once per shell: figures in one form whatever the account's language, and the tools found."""
+PRELUDE = """\
+LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/sbin:/sbin:/usr/bin:/bin; export PATH; cd /
+sentinel_begin() { printf '%s begin\\n' "$sentinel_mark"; }
+sentinel_run() { "$1" </dev/null 2>/dev/null; printf '\\n%s %s\\n' "$sentinel_mark" "$?"; }
+"""
+"""Once per shell: figures in one form whatever the account's language, tools found, and how a section is run."""
+
+LEFTOVERS = """\
+for sentinel_left in $(cat /proc/$PPID/task/*/children 2>/dev/null); do
+  if [ "$sentinel_left" != "$$" ]; then kill -9 "-$sentinel_left"; fi
+done 2>/dev/null
+"""
+"""Ends the shells that this connection started before, with everything they run: each leads a process group."""
 
 MAX_REPLY = 4 * 1024 * 1024
 """Bytes that one section may print."""
 
+MARK, BEGIN, RUN = "sentinel_mark=", "sentinel_begin", "sentinel_run "
+"""What the lines of a poll start with."""
 
-def script(commands: Iterable[str]) -> str:
-    """Expects the mark in $sentinel_mark."""
-    parts = ['printf "%s begin\\n" "$sentinel_mark"\n']
-    for command in commands:
-        parts.append(f"{{\n{command}\n}} </dev/null 2>/dev/null\n")
-        parts.append('printf "\\n%s %s\\n" "$sentinel_mark" "$?"\n')
+
+@lru_cache(maxsize=4096)
+def function(name: str, command: str) -> str:
+    """Name of a section's function. Equal names mean equal commands."""
+    return f"sentinel_{name}_{hashlib.sha256(command.encode()).hexdigest()[:12]}"
+
+
+def script(sections: Iterable[tuple[str, str]], defined: Container[str] = ()) -> str:
+    """Runs the sections, given as (name, command). Expects the mark in $sentinel_mark.
+
+    Args:
+        defined: functions that the shell has already.
+    """
+    parts = [f"{BEGIN}\n"]
+    for name, command in sections:
+        called = function(name, command)
+        if called not in defined:
+            parts.append(f"{called}() {{\n{command}\n}}\n")
+        parts.append(f"{RUN}{called}\n")
     return "".join(parts)
 
 
 def shell_input(mark: str, text: str) -> bytes:
     """What the persistent shell reads for one poll."""
-    return f"sentinel_mark={mark}\n{text}".encode()
+    return f"{MARK}{mark}\n{text}".encode()
 
 
 def command_line(text: str) -> str:

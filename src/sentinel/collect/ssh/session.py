@@ -18,7 +18,17 @@ from sentinel.collect.ssh.connection import Address, Options, connect
 from sentinel.collect.ssh.metrics import SshMetrics
 from sentinel.collect.ssh.modules import Section
 from sentinel.collect.ssh.route import Jump
-from sentinel.collect.ssh.script import PRELUDE, SHELL, Replies, Reply, command_line, script, shell_input
+from sentinel.collect.ssh.script import (
+    LEFTOVERS,
+    PRELUDE,
+    SHELL,
+    Replies,
+    Reply,
+    command_line,
+    function,
+    script,
+    shell_input,
+)
 from sentinel.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -71,6 +81,10 @@ class Session:
         self._connection: asyncssh.SSHClientConnection | None = None
         self._channel: Channel | None = None
         self._mode = Mode.SHELL
+        self._defined: set[str] = set()
+        """Functions that the present shell has, or has been sent."""
+        self._has_leftovers = False
+        """A shell of this connection was given up while it ran something."""
         self._is_proven = False
         """The mode has worked on this connection."""
 
@@ -130,12 +144,11 @@ class Session:
                     results += [Failure("deadline")] * len(left)
                     break
             if self._mode is Mode.COMMANDS:
-                self._drop_channel()
+                self._drop_channel(is_idle=True)
         return results
 
     async def _begin(self, sections: list[Section], until: float) -> tuple[Channel, Replies]:
         """Sends the script and waits for its first word, by shell or, where that is forbidden, by command."""
-        text = script(section.command for section in sections)
         while True:
             connection = await self._connected(until)
             mark = secrets.token_hex(12)
@@ -143,7 +156,7 @@ class Session:
             patience = until if self._is_proven else min(until, _now() + max(0.1, _left(until) / 2))
             patience = min(patience, _now() + BEGIN_TIMEOUT)
             try:
-                channel: Channel | None = await self._sent(connection, text, mark, replies, patience)
+                channel: Channel | None = await self._sent(connection, sections, mark, replies, patience)
             except (asyncssh.Error, OSError) as error:
                 channel, detail = None, str(error) or "no answer"
             else:
@@ -169,23 +182,33 @@ class Session:
     async def _sent(
         self,
         connection: asyncssh.SSHClientConnection,
-        text: str,
+        sections: Sequence[Section],
         mark: str,
         replies: Replies,
         until: float,
     ) -> Channel:
+        named = [(section.name, section.command) for section in sections]
         async with asyncio.timeout_at(until):
             if self._mode is Mode.COMMANDS:
-                channel = await Channel.start(connection, command_line(text), self._clock.monotonic)
+                text = command_line(self._cleaning() + script(named))
+                channel = await Channel.start(connection, text, self._clock.monotonic)
                 self._channel = channel
                 channel.send(f"{mark}\n".encode(), replies, is_all=True)
                 return channel
+            prelude = ""
             if self._channel is None or not self._channel.is_open:
                 self._channel = await Channel.start(connection, SHELL, self._clock.monotonic)
                 self._metrics.shells.inc()
-                text = PRELUDE + text
-            self._channel.send(shell_input(mark, text), replies)
+                self._defined.clear()
+                prelude = self._cleaning() + PRELUDE
+            self._channel.send(shell_input(mark, prelude + script(named, self._defined)), replies)
+            self._defined.update(function(name, command) for name, command in named)
             return self._channel
+
+    def _cleaning(self) -> str:
+        """What ends on the host what was given up on this connection: a signal alone does not always."""
+        text, self._has_leftovers = LEFTOVERS if self._has_leftovers else "", False
+        return text
 
     async def _follow(
         self, channel: Channel, replies: Replies, sections: list[Section], until: float
@@ -231,14 +254,15 @@ class Session:
         if not error.reason.startswith("host_key"):
             self._backoff.failed(error, self._clock.monotonic())
 
-    def _drop_channel(self) -> None:
+    def _drop_channel(self, *, is_idle: bool = False) -> None:
         if self._channel is not None:
             self._channel.kill()
+            self._has_leftovers = self._has_leftovers or not is_idle
         self._channel = None
 
     def _abort(self) -> None:
         self._drop_channel()
-        self._is_proven = False
+        self._is_proven = self._has_leftovers = False
         if self._connection is not None:
             self._connection.abort()
             self._metrics.connections.dec()
