@@ -229,6 +229,32 @@ class Limit:
         return Frame(frame.table, frame.values, present)
 
 
+class LimitRatio:
+    """limit_ratio: a share of the rows, always the same ones; a negative share is what its opposite leaves out.
+
+    As in Prometheus a hash of a row's labels decides, but not the same hash: theirs differs between its builds.
+    """
+
+    def __init__(self, parameter: Node, argument: Node) -> None:
+        self.parameter = parameter
+        self.argument = argument
+        self._places: Memo[Floats] = Memo(_places)
+
+    def evaluate(self, context: Context) -> Frame:
+        ratio = scalar(self.parameter.evaluate(context))
+        if math.isnan(ratio):
+            raise EvaluationError("Ratio value is NaN")
+        frame = vector(self.argument.evaluate(context))
+        places, ratio = self._places(frame.table), min(max(ratio, -1.0), 1.0)
+        chosen = places < ratio if ratio >= 0 else places >= 1 + ratio
+        return Frame(frame.table, frame.values, frame.present & chosen)
+
+
+def _places(table: LabelTable) -> Floats:
+    """A number from 0 to below 1 for each row, by its labels."""
+    return np.array([int(labels.fingerprint(), 16) for labels in table], np.float64) / 2.0**64
+
+
 class CountValues:
     """One series for each distinct value, with the value as a label."""
 

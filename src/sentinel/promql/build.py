@@ -224,6 +224,8 @@ class Builder:
                 return aggregate.CountValues(grouping, parameter, argument)
             case "limitk":
                 return aggregate.Limit(grouping, parameter, argument)
+            case "limit_ratio":
+                return aggregate.LimitRatio(parameter, argument)
         raise self.refuse(f"aggregation {operator}() is not supported", operator)
 
     # Functions

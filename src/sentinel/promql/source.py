@@ -23,10 +23,14 @@ _FIRST_ANCHOR: Final = 250_000_000_000
 
 _LAST_INSTANT: Final = 1e11
 
+_LONGEST_DURATION: Final = 1 << 53
+"""Milliseconds."""
+
 _TOKEN: Final = re.compile(
     r"""(?P<space>[\s]+|\#[^\n]*)
     |(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)
-    |(?P<number>0[xX][0-9a-fA-F]+|(?:\d+(?:ms|[smhdwy]))+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+    |(?P<number>0[xX][0-9a-fA-F]+(?:_[0-9a-fA-F]+)*|(?:\d+(?:ms|[smhdwy]))+
+        |(?:\d+(?:_\d+)*\.?(?:\d+(?:_\d+)*)?|\.\d+(?:_\d+)*)(?:[eE][+-]?\d+)?)
     |(?P<word>[A-Za-z_:][A-Za-z0-9_:]*)
     |(?P<sign>=~|!~|==|!=|<=|>=|[-+*/%^<>=@(){}\[\],:])""",
     re.VERBOSE,
@@ -127,7 +131,7 @@ def _check_nesting(tokens: tuple[Token, ...]) -> None:
 
 
 def _rewritten(tokens: tuple[Token, ...]) -> tuple[str, tuple[float, ...]]:
-    """The text for the parser: backticks quoted, instants after @ numbered."""
+    """The text for the parser: backticks quoted, instants after @ numbered, numbers in forms that it knows."""
     parts: list[str] = []
     anchors: list[float] = []
     position = 0
@@ -155,9 +159,10 @@ def _rewritten(tokens: tuple[Token, ...]) -> tuple[str, tuple[float, ...]]:
                 parts.append("@")
             else:
                 raise ExpressionError(token.offset, "'@' needs an instant in Unix seconds, start() or end()")
+        elif token.kind == "number":
+            parts.append(_number(tokens, position - 1))
         else:
             parts.append(token.text)
-        _check_duration(tokens, position - 1)
     return _spaced(parts), tuple(anchors)
 
 
@@ -168,7 +173,8 @@ def _spaced(parts: list[str]) -> str:
 
 def _instant(token: Token) -> float:
     try:
-        instant = float(int(token.text, 16)) if token.text[:2] in ("0x", "0X") else float(token.text)
+        text = token.text.replace("_", "")
+        instant = float(int(text, 16)) if text[:2] in ("0x", "0X") else float(text)
     except ValueError:
         instant = _LAST_INSTANT
     if instant >= _LAST_INSTANT:
@@ -176,12 +182,21 @@ def _instant(token: Token) -> float:
     return instant
 
 
-def _check_duration(tokens: tuple[Token, ...], position: int) -> None:
-    """The parser cuts fractions off durations in brackets: better refused than read wrongly."""
+def _number(tokens: tuple[Token, ...], position: int) -> str:
+    """As the parser reads it: without underscores, and durations whose fractions it would cut off in milliseconds.
+
+    Raises:
+        ExpressionError: a duration too short or too long.
+    """
     token = tokens[position]
+    text = token.text.replace("_", "")
     before = tokens[position - 1].text if position else ""
-    if token.kind == "number" and before in ("[", ":", "offset") and re.search(r"[.eE]", token.text):
-        raise ExpressionError(token.offset, f"write the duration {token.text} with a unit, such as 1500ms")
+    if before not in ("[", ":", "offset") or not re.search(r"[.eE]", text) or text[:2] in ("0x", "0X"):
+        return text
+    milliseconds = round(float(text) * 1000)
+    if not 0 <= milliseconds < _LONGEST_DURATION:
+        raise ExpressionError(token.offset, f"not a duration: {token.text}")
+    return f"{milliseconds}ms"
 
 
 def _described(error: BaseException) -> str:

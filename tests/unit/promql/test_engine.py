@@ -55,6 +55,12 @@ class TestByHand:
         assert samples(engine, "x", at + 299.999) == {f"x{OWN}": 5.0}
         assert samples(engine, "x", at + 300) == {}
 
+    def test_numbers_may_have_underscores_and_durations_fractions(self) -> None:
+        engine, at = counting(1, 2, 3, 4, 5)
+        assert engine.compile("1_000.5 + 0xf_f").instant(at) == 1255.5
+        assert samples(engine, "count_over_time(x[30.001])", at) == {OWN: 3.0}
+        assert samples(engine, "x offset 29.5", at) == {f"x{OWN}": 3.0}
+
     def test_offset_and_at_move_the_instant(self) -> None:
         engine, at = counting(1, 2, 3, 4, 5)
         assert samples(engine, "x offset 30s", at) == {f"x{OWN}": 3.0}
@@ -183,12 +189,12 @@ class TestPlans:
         ("x + on (a) fill_left (0) y", 0),
         ('x{a="1" or b="2"}', 8),
         ('x{a=~"b{2000}"}', 5),
-        ("x[1.5]", 2),
+        ("x[1.5]", 1),
+        ("rate(x[1e20])", 7),
         ("x and on() y[10m]", 12),
         ("x offset 2h", 0),
         ("rate(x[90m])", 6),
         ('label_replace(x, "a", "$1", "b", "b{2000}")', 33),
-        ("limit_ratio(0.5, x)", 0),
         ("§", 0),
         ('"\\xff"', 0),
         ("x @ foo", 2),
@@ -256,6 +262,19 @@ class TestLimits:
             engine.compile("x").range(0, at, 1)
         with pytest.raises(EvaluationError, match="step"):
             engine.compile("x").range(at, at, 0)
+
+
+def test_a_share_of_the_series_is_the_same_every_time_and_fits_its_opposite() -> None:
+    head = Head()
+    at = fill(head, source(), layout(*({"__name__": "x", "i": str(i)} for i in range(400))), [range(400)])
+    engine = Engine(head)
+    some, others = samples(engine, "limit_ratio(0.3, x)", at), samples(engine, "limit_ratio(-0.7, x)", at)
+    assert 80 < len(some) < 160
+    assert some == samples(engine, "limit_ratio(0.3, x)", at)
+    assert some.keys().isdisjoint(others)
+    assert len(some) + len(others) == 400
+    assert len(samples(engine, "limit_ratio(2, x)", at)) == 400
+    assert samples(engine, "limit_ratio(0, x)", at) == {}
 
 
 def test_two_series_that_become_the_same_are_an_error() -> None:
