@@ -93,7 +93,7 @@ async def _polls(server: Sshd, module: SshModule) -> dict[str, list[float]]:
 
 
 def _open(driver: SshDriver, server: Sshd, name: str, host_key: str) -> Collector:
-    target = Target(name, server.host, server.port, ("linux",), ("key",), host_key=host_key)
+    target = Target(name, server.host, server.port, modules=("linux",), auths=("key",), host_key=host_key)
     return driver.open(target, "linux")
 
 

@@ -101,7 +101,8 @@ async def polled(
         auth = auth_of(server, key=Secret(key or server.private_key), known_hosts=known_hosts)
     known = {"key": auth, **(auths or {})}
     driver = SshDriver(modules or shipped(), known, clock=SystemClock(), registry=registry)
-    target = Target("web1", server.host, server.port, (name,), ("key",), host_key=host_key, jump=jump)
+    target = Target("web1", server.host, server.port, modules=(name,), auths=("key",))
+    target = replace(target, host_key=host_key, jump=jump)
     try:
         yield Polled(driver, target, registry)
     finally:

@@ -11,6 +11,7 @@ from sentinel import __version__
 from sentinel.cli import (
     alerts,
     check,
+    collectors,
     daemon,
     db,
     discover,
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.command("init")(init.init)
 app.command("run")(daemon.run)
 app.add_typer(check.app, name="check")
+app.add_typer(collectors.app, name="collectors")
 app.command("probe")(probe.probe)
 app.command("query")(query.query)
 app.command("targets")(targets.targets)
