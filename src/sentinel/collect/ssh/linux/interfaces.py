@@ -36,7 +36,7 @@ def _property(name: str, *, kind: MetricType = "gauge", times: float = 1.0) -> P
     return Property.of(f"node_network_{name}", f"Network device property: {name}", kind=kind, times=times)
 
 
-_LIVE = {
+_NUMBERS = {
     "carrier": _property("carrier"),
     "carrier_changes": _property("carrier_changes_total", kind="counter"),
     "carrier_up_count": _property("carrier_up_changes_total", kind="counter"),
@@ -47,9 +47,6 @@ _LIVE = {
     "statistics/rx_nohandler": Property.of(
         "node_network_receive_nohandler_total", "Network device statistic receive_nohandler.", kind="counter"
     ),
-}
-"""Read with every poll. A speed of -1 is the kernel's word for unknown and stays, as in node_exporter."""
-_SETTINGS = {
     "addr_assign_type": _property("address_assign_type"),
     "ifindex": _property("iface_id"),
     "iflink": _property("iface_link"),
@@ -59,26 +56,27 @@ _SETTINGS = {
     "tx_queue_len": _property("transmit_queue_length"),
     "type": _property("protocol_type"),
 }
+"""A speed of -1 is the kernel's word for unknown and stays, as in node_exporter."""
 _HEXADECIMAL = {"dev_id": _property("device_id"), "flags": _property("flags")}
 _HEX = re.compile("0x[0-9a-fA-F]{1,16}")
 
 
 def netclass(files: Files) -> Iterator[Sample]:
-    """What changes by itself in /sys/class/net/*/."""
+    """What every poll reads of /sys/class/net/*/."""
     for name, found in devices(files, _INTERFACE).items():
         labels = {"device": label(name)}
         if "operstate" in found:
             yield Sample(NETWORK_UP, 1.0 if content(found["operstate"]) == "up" else 0.0, labels)
-        yield from properties(found, _LIVE, labels)
+        yield from properties(found, _NUMBERS, labels)
 
 
 def settings(text: Text) -> Iterator[Outcome]:
-    """What somebody has to change in /sys/class/net/*/; it counts for the collector netclass too."""
+    """The rest of /sys/class/net/*/, read less often; node_exporter counts it for its collector netclass too."""
     samples: list[Sample] = []
     for name, found in devices(read_files(text), _INTERFACE).items():
         labels = {"device": label(name)}
         samples.append(Sample(_INFO, 1.0, labels | {each: content(found.get(each)) for each in _INFO_LABELS}))
-        samples += properties(found, _SETTINGS, labels)
+        samples += properties(found, _NUMBERS, labels)
         for file, kind in _HEXADECIMAL.items():
             word = first_line(found.get(file)).strip()
             if _HEX.fullmatch(word):
