@@ -37,6 +37,31 @@ from sentinel.model.target import Target
 from sentinel.runtime.clock import SystemClock
 
 ROUNDS = 3
+LEAST_SHARE = 0.95
+"""Of node_exporter's names on this machine."""
+NEEDED = frozenset(
+    """
+    node_uname_info node_boot_time_seconds node_time_seconds node_load1 node_load5 node_load15
+    node_cpu_seconds_total node_procs_running node_procs_blocked node_context_switches_total node_intr_total
+    node_memory_MemTotal_bytes node_memory_MemFree_bytes node_memory_MemAvailable_bytes node_memory_Buffers_bytes
+    node_memory_Cached_bytes node_memory_Slab_bytes node_memory_SwapTotal_bytes node_memory_SwapFree_bytes
+    node_filesystem_size_bytes node_filesystem_free_bytes node_filesystem_avail_bytes node_filesystem_files
+    node_filesystem_files_free node_filesystem_readonly node_filesystem_device_error
+    node_disk_reads_completed_total node_disk_writes_completed_total node_disk_read_bytes_total
+    node_disk_written_bytes_total node_disk_read_time_seconds_total node_disk_write_time_seconds_total
+    node_disk_io_time_seconds_total node_disk_io_time_weighted_seconds_total node_disk_io_now
+    node_network_receive_bytes_total node_network_transmit_bytes_total node_network_receive_packets_total
+    node_network_transmit_packets_total node_network_receive_errs_total node_network_transmit_errs_total
+    node_network_receive_drop_total node_network_transmit_drop_total node_network_up
+    node_filefd_allocated node_filefd_maximum node_nf_conntrack_entries node_nf_conntrack_entries_limit
+    node_vmstat_pgmajfault node_vmstat_pswpin node_vmstat_oom_kill node_timex_sync_status
+    node_timex_offset_seconds node_timex_maxerror_seconds node_sockstat_TCP_inuse node_sockstat_sockets_used
+    node_netstat_Tcp_CurrEstab node_netstat_Tcp_RetransSegs node_hwmon_temp_celsius node_systemd_unit_state
+    node_md_disks node_md_disks_required node_bonding_slaves node_bonding_active node_textfile_scrape_error
+    node_scrape_collector_success
+    """.split()  # noqa: SIM905 - names are read in rows
+)
+"""What the common dashboard and the node mixin ask for."""
 _COUNTED = re.compile(r"node_(?!scrape_collector_|exporter_)")
 
 
@@ -80,6 +105,11 @@ class Parity:
     @property
     def missing(self) -> list[str]:
         return sorted(self.theirs.keys() - self.ours.keys())
+
+    @property
+    def missing_needed(self) -> list[str]:
+        """Names that dashboards and the mixin need, that this kernel offers, and that are not there."""
+        return sorted(NEEDED.intersection(self.missing))
 
     @property
     def surplus(self) -> list[str]:
@@ -176,10 +206,14 @@ def main() -> int:
     report.ours("missing", Figure(tuple(float(len(each.missing)) for each in found), "names"))
     report.ours("different", Figure(tuple(float(len(each.different)) for each in found), "names"))
     last = found[-1]
+    report.require(f"at least {LEAST_SHARE:.0%} of the names", holds=last.share >= LEAST_SHARE)
+    report.require("every name that dashboards and the mixin need", holds=not last.missing_needed)
+    report.require("equal label sets", holds=not last.different)
     report.extra |= {
         "share": last.share,
         "names": len(last.theirs),
         "missing": last.missing,
+        "missing_needed": last.missing_needed,
         "different": last.different,
         "explained": last.explained,
         "extra": last.surplus,

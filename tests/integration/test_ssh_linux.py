@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -72,6 +73,19 @@ async def test_ten_polls_are_one_connection_one_shell_and_one_layout(server: Ssh
     assert server.logins == logins + 1
     assert len(layouts) == 1
     assert host.metric("sentinel_ssh_connections") == 0
+
+
+async def test_texts_keep_their_form_from_poll_to_poll(server: Sshd) -> None:
+    linux = shipped()["linux"]
+    always = replace(linux, sections=tuple(replace(section, every=0.0) for section in linux.sections))
+    async with polled(server, {"linux": always}) as host:
+        await host.poll()
+        learned = host.metric("sentinel_ssh_learned_shapes_total")
+        assert learned == len(linux.sections)
+        for _ in range(4):
+            await host.poll()
+        # On a busy machine something may come or go in between: a neighbour, a mount.
+        assert host.metric("sentinel_ssh_learned_shapes_total") - learned <= 2
 
 
 async def test_a_file_system_that_fills_up_is_seen_with_the_next_poll(server: Sshd) -> None:
