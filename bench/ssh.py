@@ -1,30 +1,30 @@
-"""Polls of one real sshd with the module linux, beside OpenSSH's own client running the same script.
+"""Polls of one real sshd with the whole module linux, beside what others use to read a host over SSH.
 
     python -m bench.ssh
 
-Ours is the whole poll: script, reply, parsing and storing in an array, over one connection and one shell.
-The peer opens a channel per poll on one connection (ControlMaster) and parses nothing.
+Ours is the whole poll: request, reply, parsing, and storing in a head, over one connection and one shell per host,
+at a clock that goes on by half a minute per poll, so that costly sections come up as often as at that interval.
+The peers run the commands of every poll and neither parse nor store: check_by_ssh with a connection per poll and
+with a channel on an open one (ControlPath), and ssh itself with ControlMaster.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import psutil
 import uvloop
 from prometheus_client import CollectorRegistry
-from tests.servers.debian import ROOT, MissingServerError, environment, program
+from tests.servers.debian import ROOT
 from tests.servers.sshd import Sshd
 
-from bench.form import Figure, Report, cpu_ms, measure_children
+from bench.form import Figure, Report, cpu_ms
+from bench.ssh_peers import Peer, by_plugin, by_ssh, master, plugin, ssh
 from sentinel.collect.collector import Collector
 from sentinel.collect.ssh.driver import SshDriver
 from sentinel.collect.ssh.modules import SshModule, parse_modules
@@ -32,14 +32,58 @@ from sentinel.collect.ssh.script import PRELUDE, script, shell_input
 from sentinel.config.auth import SshAuth
 from sentinel.config.secret import Secret
 from sentinel.config.yaml import parse_yaml
+from sentinel.model.batch import Batch, Source
 from sentinel.model.target import Target
-from sentinel.runtime.clock import SystemClock
+from sentinel.series.head import Head
 
+INTERVAL = 30.0
 POLLS = 100
 HOSTS = 50
+ROUNDS = 20
+"""A multiple of what the costly sections need to come up: 20 polls are ten minutes."""
 REPEAT = 5
 ALLOWED_HOST_MS = 5.0
 """CPU that one poll may cost the monitored host: the aim of the SSH collector."""
+RATIO = 6.0
+"""How much better than check_by_ssh with ControlPath at least."""
+
+UNIT = "ms CPU per poll"
+
+
+class SteppedClock:
+    """Our clock, and what it was set forward by."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def now(self) -> float:
+        return time.time() + self.ahead
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+@dataclass(slots=True)
+class Fleet:
+    """Hosts that are polled together."""
+
+    clock: SteppedClock
+    hosts: list[tuple[Source, Collector]]
+    head: Head = field(default_factory=Head)
+
+    async def poll(self) -> None:
+        self.clock.ahead += INTERVAL
+        at = self.clock.now()
+        readings = await asyncio.gather(*(host.poll(at=at, timeout=60.0) for _, host in self.hosts))
+        assert not any(reading.reasons for reading in readings)
+        batches = [
+            Batch(source, at, reading, up=True, duration=0.1)
+            for (source, _), reading in zip(self.hosts, readings, strict=True)
+        ]
+        self.head.append(batches)
 
 
 def main() -> int:
@@ -47,61 +91,66 @@ def main() -> int:
     file = ROOT / "collectors/ssh/linux.yml"
     module = parse_modules(parse_yaml(file.read_text(), str(file)))["linux"]
     with tempfile.TemporaryDirectory(prefix="sshd-", dir="/tmp") as folder, Sshd(Path(folder)) as server:
-        polls = uvloop.run(_polls(server, module))
-        for name, runs in polls.items():
-            report.ours(name, Figure(tuple(runs), "ms CPU per poll"))
-        with _master(server) as command:
-            report.peer("ssh ControlMaster", _controlmaster(command, module), against="one host")
-            on_host = Figure(tuple(_on_host(server, command, module)), "ms CPU per poll")
-            report.peer("on the host: ssh ControlMaster", on_host, against="on the host")
-    report.extra["polls_per_core_second"] = 1000 / report.figures["many hosts"].median
-    report.extra["host_cpu_below_5_ms"] = report.figures["on the host"].median < ALLOWED_HOST_MS
+        figures, series = uvloop.run(_polls(server, module))
+        for name, runs in figures.items():
+            report.ours(name, Figure(tuple(runs), UNIT))
+        _peers(report, server, _text(module))
+    per_core = 1000 / report.figures["many hosts"].median
+    report.extra |= {"polls_per_core_second": per_core, "series": series, "sections": len(module.sections)}
+    ratio = report.ratio("check_by_ssh_controlpath")
+    report.require(
+        f"at least {RATIO:g} × check_by_ssh with ControlPath", ratio is not None and ratio >= RATIO
+    )
+    on_host = report.figures["on the host"].median
+    report.require(f"below {ALLOWED_HOST_MS:g} ms CPU per poll on the host", on_host < ALLOWED_HOST_MS)
     return report.finish()
 
 
-async def _polls(server: Sshd, module: SshModule) -> dict[str, list[float]]:
+async def _polls(server: Sshd, module: SshModule) -> tuple[dict[str, list[float]], int]:
+    """CPU per poll for one host, for many, and on the host; and the number of a host's series."""
     auth = SshAuth(
         kind="ssh",
         username=server.username,
         key=Secret(server.private_key),
         known_hosts=str(server.known_hosts),
     )
-    driver = SshDriver({"linux": module}, {"key": auth}, clock=SystemClock(), registry=CollectorRegistry())
+    clock = SteppedClock()
+    driver = SshDriver({"linux": module}, {"key": auth}, clock=clock, registry=CollectorRegistry())
     found: dict[str, list[float]] = {"one host": [], "many hosts": [], "on the host": []}
     try:
-        one = _open(driver, server, "one", server.host_key_line)
-        many = [
-            # A pin that differs in its comment is a session of its own.
-            _open(driver, server, f"host{number}", f"{server.host_key_line} host{number}")
-            for number in range(HOSTS)
-        ]
-        for each in [one, *many]:
-            await _poll([each])
+        one = Fleet(clock, [_open(driver, server, "one", server.host_key_line)])
+        # A pin that differs in its comment is a session of its own.
+        pins = [f"{server.host_key_line} host{number}" for number in range(HOSTS)]
+        many = Fleet(clock, [_open(driver, server, f"host{n}", pin) for n, pin in enumerate(pins)])
+        for _ in range(ROUNDS):  # every section once, or more
+            await one.poll()
+            await many.poll()
         for _ in range(REPEAT):
             client, host = cpu_ms(), _session_ms(server)
             for _ in range(POLLS):
-                await _poll([one])
+                await one.poll()
             found["one host"].append((cpu_ms() - client) / POLLS)
             found["on the host"].append((_session_ms(server) - host) / POLLS)
             client = cpu_ms()
-            await _poll(many)
-            await _poll(many)
-            found["many hosts"].append((cpu_ms() - client) / (2 * HOSTS))
+            for _ in range(ROUNDS):
+                await many.poll()
+            found["many hosts"].append((cpu_ms() - client) / (ROUNDS * HOSTS))
+        return found, one.head.series
     finally:
         await driver.close()
-    return found
 
 
-def _open(driver: SshDriver, server: Sshd, name: str, host_key: str) -> Collector:
-    target = Target(name, server.host, server.port, modules=("linux",), auths=("key",), host_key=host_key)
-    return driver.open(target, "linux")
-
-
-async def _poll(collectors: Sequence[Collector]) -> None:
-    readings = await asyncio.gather(*(each.poll(at=0.0, timeout=30.0) for each in collectors))
-    store = np.concatenate([reading.values for reading in readings])
-    assert len(store) > 100 * len(readings)
-    assert not any(reading.reasons for reading in readings)
+def _open(driver: SshDriver, server: Sshd, name: str, host_key: str) -> tuple[Source, Collector]:
+    target = Target(
+        name,
+        server.host,
+        server.port,
+        modules=("linux",),
+        auths=("key",),
+        host_key=host_key,
+        interval=INTERVAL,
+    )
+    return target.source("linux"), driver.open(target, "linux")
 
 
 def _session_ms(server: Sshd) -> float:
@@ -115,73 +164,33 @@ def _session_ms(server: Sshd) -> float:
     return total * 1000
 
 
-@contextmanager
-def _master(server: Sshd) -> Iterator[list[str] | None]:
-    """OpenSSH's client with an open master connection: the command line to run something through it."""
-    try:
-        # The system's own starts without the library path of the unpacked one, which costs it time.
-        ssh = shutil.which("ssh") or program("ssh")
-    except MissingServerError:
-        yield None
-        return
-    path = server.folder / "control"
-    command = [
-        ssh,
-        "-F", "none",
-        "-i", str(server.private_key_path),
-        "-o", f"UserKnownHostsFile={server.known_hosts}",
-        "-o", f"ControlPath={path}",
-        "-o", "BatchMode=yes",
-        "-p", str(server.port),
-        f"{server.username}@{server.host}",
-    ]  # fmt: skip
-    master = subprocess.Popen([*command[:-1], "-M", "-N", command[-1]], env=_environment(ssh))
-    try:
-        while not path.exists():
-            assert master.poll() is None
-        yield command
-    finally:
-        master.terminate()
-        master.wait(10)
-
-
-def _environment(ssh: str) -> dict[str, str]:
-    return environment() if ssh.startswith(str(ROOT)) else dict(os.environ)
-
-
 def _text(module: SshModule) -> bytes:
-    """What Sentinel sends for a poll on which only the sections of every poll are due."""
+    """What is run with every poll."""
     due = [(section.name, section.command) for section in module.sections if not section.every]
-    return PRELUDE.encode() + shell_input("bench", script(due))
+    return PRELUDE.encode() + shell_input("be", script(due))
 
 
-def _controlmaster(command: list[str] | None, module: SshModule) -> Figure | None:
-    if command is None:
-        return None
-    text = _text(module)
-
-    def work() -> None:
-        for _ in range(10):
-            _run(command, text)
-
-    return measure_children(work, repeat=REPEAT, unit="ms CPU per poll", per=10)
-
-
-def _on_host(server: Sshd, command: list[str] | None, module: SshModule) -> Iterator[float]:
-    if command is None:
+def _peers(report: Report, server: Sshd, text: bytes) -> None:
+    client, checker = ssh(), plugin()
+    names = ("check_by_ssh", "check_by_ssh_controlpath", "ssh_controlmaster")
+    if client is None or checker is None:
+        for name in names:
+            report.peer(
+                name, None, against="many hosts", missing="ssh or check_by_ssh is not on this machine"
+            )
         return
-    text = _text(module)
-    for _ in range(REPEAT):
-        before = _session_ms(server)
-        for _ in range(10):
-            _run(command, text)
-        yield (_session_ms(server) - before) / 10
+    report.peer(names[0], by_plugin(checker, server, text).figure(REPEAT), against="many hosts")
+    with master(client, server) as (process, path):
+        peer = by_plugin(checker, server, text, path)
+        report.peer(names[1], peer.figure(REPEAT, process), against="many hosts")
+        shell = by_ssh(client, server, text, path)
+        report.peer(names[2], shell.figure(REPEAT, process), against="many hosts")
+        on_host = Figure(tuple(_on_host(shell, server)), UNIT)
+        report.peer("on_the_host_ssh_controlmaster", on_host, against="on the host")
 
 
-def _run(command: list[str], text: bytes) -> None:
-    subprocess.run(
-        [*command, "exec /bin/sh"], input=text, check=True, capture_output=True, env=_environment(command[0])
-    )
+def _on_host(shell: Peer, server: Sshd) -> Sequence[float]:
+    return list(shell.on_host(lambda: _session_ms(server), REPEAT))
 
 
 if __name__ == "__main__":
