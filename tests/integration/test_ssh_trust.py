@@ -121,5 +121,5 @@ async def test_aes_gcm_and_curve25519_come_first(server: Sshd) -> None:
     async with polled(server) as host:
         await host.poll()
         (session,) = host.driver._sessions.values()
-        assert session._connection is not None
-        assert session._connection.get_extra_info("send_cipher") == "aes128-gcm@openssh.com"
+        assert session._link._connection is not None
+        assert session._link._connection.get_extra_info("send_cipher") == "aes128-gcm@openssh.com"

@@ -14,6 +14,7 @@ from sentinel.collect.ssh.collector import SshCollector
 from sentinel.collect.ssh.connection import Address, Options
 from sentinel.collect.ssh.credentials import CredentialError, read_credentials
 from sentinel.collect.ssh.hostkeys import DEFAULT_PORT, KnownHosts, read_host_key
+from sentinel.collect.ssh.link import Link
 from sentinel.collect.ssh.metrics import SshMetrics
 from sentinel.collect.ssh.modules import SshModule
 from sentinel.collect.ssh.parsers import Shapes
@@ -108,7 +109,7 @@ class SshDriver:
         key = (target.host, address.port, target.host_key, auth, tuple(leg.key for leg in legs))
         session = self._sessions.get(key)
         if session is None:
-            session = self._sessions[key] = Session(
+            link = Link(
                 address,
                 self._options_of(auth),
                 clock=self._clock,
@@ -116,6 +117,7 @@ class SshDriver:
                 connects=self._connects,
                 jump=self._jumps.open(legs),
             )
+            session = self._sessions[key] = Session(link, clock=self._clock, metrics=self._metrics)
         return session, key
 
     async def _release(self, session: Session, key: _Key, legs: tuple[Leg, ...]) -> None:

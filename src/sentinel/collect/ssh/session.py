@@ -12,12 +12,10 @@ from enum import Enum
 import asyncssh
 
 from sentinel.collect.collector import PollError
-from sentinel.collect.ssh.backoff import Backoff
 from sentinel.collect.ssh.channel import Channel
-from sentinel.collect.ssh.connection import Address, Options, connect
+from sentinel.collect.ssh.link import Link
 from sentinel.collect.ssh.metrics import SshMetrics
 from sentinel.collect.ssh.modules import Section
-from sentinel.collect.ssh.route import Jump
 from sentinel.collect.ssh.script import (
     LEFTOVERS,
     PRELUDE,
@@ -35,7 +33,6 @@ log = logging.getLogger(__name__)
 
 BEGIN_TIMEOUT = 5.0
 """Seconds in which a shell must say its first word, before another way is tried."""
-CLOSE_TIMEOUT = 1.0
 
 
 class Mode(Enum):
@@ -57,28 +54,13 @@ Result = Reply | Failure
 class Session:
     """Shared by all modules that read one host with one auth; polls take turns."""
 
-    def __init__(
-        self,
-        address: Address,
-        options: Options,
-        *,
-        clock: Clock,
-        metrics: SshMetrics,
-        connects: asyncio.Semaphore,
-        jump: Jump | None = None,
-    ) -> None:
-        """`connects` bounds how many hosts are logged in to at a time; those behind a jump host have their own."""
-        self.address = address
+    def __init__(self, link: Link, *, clock: Clock, metrics: SshMetrics) -> None:
         self.users = 0
         """Collectors that hold it."""
-        self._options = options
+        self._link = link
         self._clock = clock
         self._metrics = metrics
-        self._jump = jump
-        self._connects = connects if jump is None else jump.connects
-        self._backoff = Backoff()
         self._turn = asyncio.Lock()
-        self._connection: asyncssh.SSHClientConnection | None = None
         self._channel: Channel | None = None
         self._mode = Mode.SHELL
         self._defined: set[str] = set()
@@ -103,7 +85,7 @@ class Session:
                 await self._turn.acquire()
         except TimeoutError:
             raise PollError(
-                "timeout", f"{self._where}: another poll of this host took all the time"
+                "timeout", f"{self._link.where}: another poll of this host took all the time"
             ) from None
         try:
             return await self._run(list(sections), until)
@@ -115,7 +97,7 @@ class Session:
 
     async def _run(self, left: list[Section], until: float) -> list[Result]:
         results: list[Result] = []
-        may_reconnect = self._connection is not None
+        may_reconnect = self._link.is_open
         while left:
             try:
                 channel, replies = await self._begin(left, until)
@@ -169,15 +151,15 @@ class Session:
             if self._is_proven or connection.is_closed():
                 is_gone = connection.is_closed() or channel is None or not channel.is_open
                 self._abort()
-                raise PollError("closed" if is_gone else "timeout", f"{self._where}: {detail}")
+                raise PollError("closed" if is_gone else "timeout", f"{self._link.where}: {detail}")
             self._drop_channel()
             if self._mode is Mode.COMMANDS:
                 self._mode = Mode.SHELL
                 self._abort()
-                text = f"{self._where} lets the user in but runs neither /bin/sh nor commands"
+                text = f"{self._link.where} lets the user in but runs neither /bin/sh nor commands"
                 raise PollError("no_shell", text)
             self._mode = Mode.COMMANDS
-            log.info("host forbids a shell, sending commands", extra={"facts": {"host": self._where}})
+            log.info("host forbids a shell, sending commands", extra={"facts": {"host": self._link.where}})
 
     async def _sent(
         self,
@@ -231,28 +213,9 @@ class Session:
             self._metrics.received.inc(channel.received - before)
 
     async def _connected(self, until: float) -> asyncssh.SSHClientConnection:
-        """The connection, opened if need be."""
-        if self._connection is not None and self._connection.is_closed():
+        if self._link.is_dead:
             self._abort()
-        if self._connection is not None:
-            return self._connection
-        self._backoff.check(self._clock.monotonic())
-        via = await self._jump.connection(until) if self._jump is not None else None
-        try:
-            self._connection = await connect(self.address, self._options, self._connects, until, via)
-        except PollError as error:
-            self._failed(error)
-            raise
-        self._backoff.succeeded()
-        self._metrics.connects.labels("ok").inc()
-        self._metrics.connections.inc()
-        return self._connection
-
-    def _failed(self, error: PollError) -> None:
-        self._metrics.connects.labels(error.reason).inc()
-        # Waiting is for the hosts' sake; a host key may be accepted any time, and asking for it costs little.
-        if not error.reason.startswith("host_key"):
-            self._backoff.failed(error, self._clock.monotonic())
+        return await self._link.connection(until)
 
     def _drop_channel(self, *, is_idle: bool = False) -> None:
         if self._channel is not None:
@@ -263,26 +226,12 @@ class Session:
     def _abort(self) -> None:
         self._drop_channel()
         self._is_proven = self._has_leftovers = False
-        if self._connection is not None:
-            self._connection.abort()
-            self._metrics.connections.dec()
-        self._connection = None
+        self._link.abort()
 
     async def close(self) -> None:
-        connection = self._connection
         self._drop_channel()
-        if connection is not None:
-            connection.close()
-            try:
-                async with asyncio.timeout(CLOSE_TIMEOUT):
-                    await connection.wait_closed()
-            except TimeoutError:
-                pass  # a host that does not answer: _abort lets go of it
+        await self._link.close()
         self._abort()
-
-    @property
-    def _where(self) -> str:
-        return f"{self.address.host}:{self.address.port}"
 
 
 def _now() -> float:
