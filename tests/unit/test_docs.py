@@ -70,10 +70,10 @@ def test_every_kind_of_receiver_is_in_the_reference() -> None:
     assert [kind for kind in kinds if f'kind = "{kind}"' not in page] == []
 
 
-@pytest.mark.parametrize("kind", ["snmp", "ssh"])
-def test_every_shipped_module_is_in_the_reference(kind: str) -> None:
+@pytest.mark.parametrize(("kind", "folder"), [("snmp", "snmp"), ("ssh", "ssh"), ("probe", "probes")])
+def test_every_shipped_module_is_in_the_reference(kind: str, folder: str) -> None:
     page = (DOCS / f"reference/{kind}-modules.md").read_text()
-    files = sorted((ROOT / "collectors" / kind).glob("**/*.yml"))
+    files = sorted((ROOT / "collectors" / folder).glob("**/*.yml"))
     modules = [name for file in files for name in parse_yaml(file.read_text(), str(file)).data["modules"]]
     assert modules
     assert [name for name in modules if f"`{name}`" not in page] == []
@@ -83,7 +83,7 @@ def test_every_folder_of_modules_has_a_reference() -> None:
     folders = {
         file.relative_to(ROOT / "collectors").parts[0] for file in (ROOT / "collectors").rglob("*.yml")
     }
-    assert folders == {"snmp", "ssh"}
+    assert folders == {"probes", "snmp", "ssh"}
 
 
 def test_the_table_of_contents_names_every_page() -> None:

@@ -50,4 +50,4 @@ def collectors(files: Annotated[list[Path], typer.Argument(help="Module files.")
 
     with problems_told(1):
         found = load_modules(files)
-    typer.echo(f"in order: {', '.join(sorted([*found.snmp, *found.ssh])) or 'no modules'}")
+    typer.echo(f"in order: {', '.join(sorted([*found.snmp, *found.ssh, *found.probes])) or 'no modules'}")

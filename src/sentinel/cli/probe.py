@@ -11,7 +11,7 @@ import typer
 
 from sentinel.cli.config import ConfigPath, fail, problems_told
 from sentinel.cli.output import plain
-from sentinel.config.address import split_address
+from sentinel.config.address import is_url, split_place
 from sentinel.model.problem import did_you_mean
 
 if TYPE_CHECKING:
@@ -21,11 +21,16 @@ if TYPE_CHECKING:
 
 
 def probe(
-    target: Annotated[str, typer.Argument(help="Name of a target, or any name together with --address.")],
+    target: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a target; any name together with --address; for a probe module also an address."
+        ),
+    ],
     config: ConfigPath,
     module: Annotated[str, typer.Option(help="Only this module; else all of the target's.")] = "",
     auth: Annotated[str, typer.Option(help="An [auth.NAME] in place of the target's.")] = "",
-    address: Annotated[str, typer.Option(help="HOST or HOST:PORT in place of the target's.")] = "",
+    address: Annotated[str, typer.Option(help="HOST, HOST:PORT or URL in place of the target's.")] = "",
 ) -> None:
     """Poll a target once and print what it gives."""
     from sentinel.promql import Engine
@@ -46,6 +51,8 @@ def _target(found: Configuration, name: str, *, module: str, auth: str, address:
     from sentinel.model.target import Target
 
     known = {target.name: target for target in found.targets}
+    if name not in known and not address and found.modules.kinds.get(module) == "probe":
+        address = name
     if name not in known and not address:
         fail(f"no target '{name}' in {found.path}{did_you_mean(name, known)}; or give its --address", 2)
     target = known.get(name) or Target(name, "")
@@ -55,10 +62,10 @@ def _target(found: Configuration, name: str, *, module: str, auth: str, address:
         fail(f"unknown module '{module}'{did_you_mean(module, found.modules.kinds)}", 2)
     if address:
         try:
-            host, port = split_address(address)
+            host, port = split_place(address)
         except ValueError as error:
             fail(str(error), 2)
-        target = replace(target, host=host, port=port)
+        target = replace(target, host=host, port=port, url=address if is_url(address) else "")
     if module:
         target = replace(target, modules=(module,))
     if auth:
@@ -94,6 +101,9 @@ def _print(batches: list[Batch]) -> None:
     for batch in batches:
         if not batch.up:
             typer.echo(f"sentinel: {batch.source.name}: {batch.reason}: {batch.detail}", err=True)
+        elif batch.reading.reasons and not batch.reading.unread:
+            reason, detail = batch.reading.reasons[0], plain(batch.reading.detail)
+            typer.echo(f"sentinel: {batch.source.name}: {reason}: {detail}", err=True)
         elif batch.reading.reasons:
             reasons = ", ".join(batch.reading.reasons)
             typer.echo(f"sentinel: {batch.source.name}: only in part ({reasons})", err=True)

@@ -13,6 +13,9 @@ from sentinel.collect.local.driver import LocalDriver
 from sentinel.collect.local.own import OwnDriver
 from sentinel.collect.modules import Modules
 from sentinel.collect.poll import Watch
+from sentinel.collect.probes.driver import ProbeDriver
+from sentinel.collect.probes.modules import ProbeModule
+from sentinel.collect.probes.resolve import Policy
 from sentinel.collect.snmp.driver import SnmpDriver
 from sentinel.collect.snmp.modules import SnmpModule
 from sentinel.collect.snmp.numbers import InterfaceNumbers
@@ -21,6 +24,7 @@ from sentinel.collect.ssh.driver import SshDriver
 from sentinel.collect.ssh.modules import SshModule
 from sentinel.config.auth import Auth, SshAuth
 from sentinel.inventory.targets import Kind
+from sentinel.model.batch import Reading
 from sentinel.model.target import Target
 from sentinel.runtime.clock import Clock
 
@@ -45,13 +49,16 @@ class Drivers:
     ) -> None:
         self._snmp_modules: dict[str, SnmpModule] = {}
         self._ssh_modules: dict[str, SshModule] = {}
+        self._probe_modules: dict[str, ProbeModule] = {}
         self._auths: dict[str, Auth] = {}
         self._snmp = SnmpDriver(
             self._snmp_modules, self._auths, clock=clock, registry=registry, numbers=numbers
         )
+        self._probes = ProbeDriver(self._probe_modules, clock=clock)
         self._drivers: dict[Kind | Literal["own"], Driver] = {
             "local": LocalDriver(clock=clock, registry=registry),
             "own": OwnDriver(registry),
+            "probe": self._probes,
             "snmp": self._snmp,
             "ssh": SshDriver(
                 self._ssh_modules, self._auths, clock=clock, registry=registry, max_connects=ssh_connects
@@ -62,6 +69,7 @@ class Drivers:
         """Collectors opened from now on read with these; those that are open go on as they are."""
         _refill(self._snmp_modules, modules.snmp)
         _refill(self._ssh_modules, modules.ssh)
+        _refill(self._probe_modules, modules.probes)
         _refill(self._auths, auths)
 
     def watches(
@@ -74,7 +82,8 @@ class Drivers:
             on_the_way = tuple(_of_jumps(target, proof, auths))
             for module in target.modules:
                 kind = kinds[module]
-                recipe = (kind, modules.snmp.get(module) or modules.ssh.get(module), proof, on_the_way)
+                how = modules.snmp.get(module) or modules.ssh.get(module) or modules.probes.get(module)
+                recipe = (kind, how, proof, on_the_way)
                 open_ = partial(self._drivers[kind].open, target, module)
                 yield Watch(target.source(module), target, recipe, open_)
         own = Target(OWN, "localhost", modules=(OWN,), interval=OWN_INTERVAL)
@@ -88,6 +97,15 @@ class Drivers:
             PollError: nothing could be read.
         """
         return await self._snmp.scrape(target, module, context=context, timeout=timeout)
+
+    async def probe(self, target: Target, module: str, *, policy: Policy, timeout: float) -> Reading:
+        """One probe on demand.
+
+        Raises:
+            PollError: it could not be made; one that fails is a reading.
+        """
+        collector = self._probes.open(target, module, policy=policy)
+        return await collector.poll(at=0.0, timeout=timeout)
 
     async def close(self) -> None:
         for driver in self._drivers.values():

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sentinel.collect.probes.modules import ProbeModule, is_probe_file
+from sentinel.collect.probes.modules import parse_modules as parse_probes
 from sentinel.collect.snmp.auths import parse_auths
 from sentinel.collect.snmp.modules import SnmpModule, join_modules, module_paths
 from sentinel.collect.ssh.modules import SshModule
@@ -38,6 +40,7 @@ class Modules:
 
     snmp: Mapping[str, SnmpModule] = field(default_factory=dict)
     ssh: Mapping[str, SshModule] = field(default_factory=dict)
+    probes: Mapping[str, ProbeModule] = field(default_factory=dict)
     auths: Mapping[str, FileAuth] = field(default_factory=dict)
     """Those under `auths:` of the files, by name."""
 
@@ -46,6 +49,7 @@ class Modules:
         kinds: dict[str, Kind] = dict(BUILT_IN)
         kinds.update(dict.fromkeys(self.snmp, "snmp"))
         kinds.update(dict.fromkeys(self.ssh, "ssh"))
+        kinds.update(dict.fromkeys(self.probes, "probe"))
         return kinds
 
     def identify(self, sys_object_id: str, sys_descr: str) -> tuple[str, ...]:
@@ -68,6 +72,7 @@ def load_modules(files: Iterable[Path]) -> Modules:
         UnusableError: problems of all files at once, a module or auth name declared twice among them.
     """
     ssh: dict[str, SshModule] = {}
+    probes: dict[str, ProbeModule] = {}
     auths: dict[str, FileAuth] = {}
     documents: list[Document] = []
     sectioned: list[Document] = []
@@ -77,7 +82,10 @@ def load_modules(files: Iterable[Path]) -> Modules:
         try:
             document = parse_yaml(read_text(file), str(file))
             problems += _twice(document, declared, file)
-            (sectioned if _is_ssh(document) else documents).append(document)
+            if is_probe_file(document):
+                probes.update(parse_probes(document))
+            else:
+                (sectioned if _is_ssh(document) else documents).append(document)
         except UnusableError as error:
             problems += error.problems
     try:
@@ -92,7 +100,7 @@ def load_modules(files: Iterable[Path]) -> Modules:
         problems += error.problems
     if problems:
         raise UnusableError(problems)
-    return Modules(snmp, ssh, auths)
+    return Modules(snmp, ssh, probes, auths)
 
 
 def _adopt(auths: dict[str, FileAuth], document: Document) -> Iterator[Problem]:

@@ -307,7 +307,7 @@ class PollLoops:
             duration=batch.duration,
             samples=len(batch.reading.layout),
             reason=batch.reason,
-            detail=batch.detail or ", ".join(batch.reading.reasons),
+            detail=batch.detail or batch.reading.detail or ", ".join(batch.reading.reasons),
             since=batch.at if is_change else before.since,
         )
         self._finished.append(batch)

@@ -1,8 +1,9 @@
-"""Addresses as people write them: HOST, HOST:PORT, [IPV6]:PORT."""
+"""Addresses as people write them: HOST, HOST:PORT, [IPV6]:PORT, and URLs."""
 
 from __future__ import annotations
 
 import ipaddress
+from urllib.parse import urlsplit
 
 
 def split_listen(written: str) -> tuple[str, int]:
@@ -51,6 +52,39 @@ def split_address(written: str) -> tuple[str, int | None]:
     if not port.isdecimal() or not 0 < int(port) <= 65535:
         raise ValueError(f"not a port: {port!r}")
     return host, int(port)
+
+
+def split_url(written: str) -> tuple[str, int | None]:
+    """Host and port (None where none is given) of an http or https URL.
+
+    Raises:
+        ValueError: anything else, or a URL with what does not belong into a target: a user, spaces, a fragment.
+    """
+    if not written.isascii() or any(ord(char) <= 32 or char in '"<>\\^`{|}\x7f' for char in written):
+        raise ValueError(
+            f"not a URL: {written!r} (characters beyond letters, digits and -._~:/?[]@!$&'()*+,;=%)"
+        )
+    parts = urlsplit(written)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ValueError(f"not a URL: {written!r} (write https://HOST/PATH)")
+    if "@" in parts.netloc:
+        raise ValueError("user and password do not belong into a URL: use basic_auth of the module")
+    if "#" in written:
+        raise ValueError("a fragment (#…) is never sent: leave it out")
+    return split_address(parts.netloc)
+
+
+def is_url(written: str) -> bool:
+    return "://" in written
+
+
+def split_place(written: str) -> tuple[str, int | None]:
+    """Host and port of an address or a URL.
+
+    Raises:
+        ValueError: neither.
+    """
+    return split_url(written) if is_url(written) else split_address(written)
 
 
 def is_loopback(host: str) -> bool:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from sentinel.config.address import is_loopback, split_address, split_listen
+from sentinel.config.address import is_loopback, split_listen, split_place
 from sentinel.config.auth import Auth
 from sentinel.config.document import Document, Written, validated
 from sentinel.config.files import read_text
@@ -55,6 +55,8 @@ class WebSettings(Written):
     """Further host names under which browsers may address the pages."""
     snmp_targets: tuple[Network, ...] = ()
     """Networks in which /snmp may poll any address; without them only the addresses of targets."""
+    probe_targets: tuple[Network, ...] = ()
+    """Networks into which /probe may go beside the addresses of targets; never loopback, link-local or metadata."""
 
     @field_validator("listen")
     @classmethod
@@ -108,8 +110,8 @@ class TargetSettings(Written):
 
     name: str = Field(min_length=1, max_length=200)
     """Unique name; becomes the label `instance`."""
-    address: str = Field(min_length=1, max_length=255)
-    """HOST or HOST:PORT, IPv6 as [ADDRESS]:PORT."""
+    address: str = Field(min_length=1, max_length=2048)
+    """HOST or HOST:PORT, IPv6 as [ADDRESS]:PORT; for probe modules also a URL (https://HOST/PATH)."""
     modules: tuple[str, ...] = Field(min_length=1)
     """Modules to poll it with; each becomes a `job`."""
     auth: tuple[str, ...] | str = ()
@@ -143,7 +145,7 @@ class TargetSettings(Written):
     @field_validator("address")
     @classmethod
     def _is_host(cls, address: str) -> str:
-        split_address(address)
+        split_place(address)
         return address
 
     @field_validator("labels")

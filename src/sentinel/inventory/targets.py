@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sentinel.config.address import split_address
+from sentinel.config.address import is_url, split_place
 from sentinel.config.auth import Auth
 from sentinel.config.document import Document, Written, validated
 from sentinel.config.document import Path as Where
@@ -20,7 +20,7 @@ from sentinel.model.labels import Labels
 from sentinel.model.problem import Problem, UnusableError, did_you_mean
 from sentinel.model.target import Target
 
-Kind = Literal["snmp", "ssh", "local"]
+Kind = Literal["snmp", "ssh", "local", "probe"]
 """How a module reads its targets."""
 
 
@@ -88,6 +88,7 @@ def build_targets(
             problems.append(one.document.problem((*one.path, "name"), text, value=True))
     for one in everything:
         problems += _references(one, auths=auths, kinds=kinds, names=first)
+        problems += _url(one, kinds)
         problems += _times(one, defaults)
     targets = tuple(_target(one, defaults) for one in everything)
     problems += _circles(first, {target.name: target for target in targets})
@@ -98,13 +99,14 @@ def build_targets(
 
 def _target(one: Declaration, defaults: CollectSettings) -> Target:
     settings = one.settings
-    host, port = split_address(settings.address)
+    host, port = split_place(settings.address)
     interval = settings.interval or defaults.interval
     place = one.document.place(one.path)
     return Target(
         name=settings.name,
         host=host,
         port=port,
+        url=settings.address if is_url(settings.address) else "",
         modules=tuple(dict.fromkeys(settings.modules)),
         auths=_several(settings.auth),
         host_key=settings.host_key,
@@ -151,6 +153,15 @@ def _references(
         if kinds.get(module) == "ssh" and "ssh" not in offered:
             text = f"module '{module}' reads over SSH: name an [auth.NAME] with kind = \"ssh\""
             yield document.problem((*path, "modules", index), text, value=True)
+
+
+def _url(one: Declaration, kinds: Mapping[str, Kind]) -> Iterator[Problem]:
+    """A URL where other modules than probes are to be read."""
+    settings = one.settings
+    others = [module for module in settings.modules if kinds.get(module, "probe") != "probe"]
+    if others and is_url(settings.address):
+        text = f"address: a URL is for probe modules, and '{others[0]}' is none: write HOST or HOST:PORT"
+        yield one.document.problem((*one.path, "address"), text, value=True)
 
 
 def jump_problem(jump: JumpSettings, auths: Mapping[str, Auth]) -> str:

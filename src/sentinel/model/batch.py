@@ -123,7 +123,9 @@ class Reading:
     unread: frozenset[str] = frozenset()
     """Metric names that this poll should have given and could not: a stuck section, a table past its deadline."""
     reasons: tuple[str, ...] = ()
-    """Why parts are unread: bounded words for metrics and logs."""
+    """Why parts are unread, or a probe found fault: bounded words for metrics and logs."""
+    detail: str = ""
+    """The same for a person, one line."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -65,6 +65,11 @@ class Pattern:
         match = self._compiled.fullmatch(_encodable(value))
         return None if match is None else _expand(match, template)
 
+    def expanded_in(self, value: str, template: str) -> str | None:
+        """As `expanded`, from the first match anywhere in the value."""
+        match = self._compiled.search(_encodable(value))
+        return None if match is None else _expand(match, template)
+
     def replaced_in(self, value: str, template: str) -> str:
         """Every match in the value replaced by the filled-in template, as Go's ReplaceAllString."""
         replaced: str = self._compiled.sub(lambda match: _expand(match, template), _encodable(value))

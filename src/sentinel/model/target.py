@@ -48,6 +48,8 @@ class Target:
     team: str = ""
     parents: tuple[str, ...] = ()
     """Targets on the way to this one: reachable while any one of them is."""
+    url: str = ""
+    """The whole URL, where the address is one: for probes."""
     origin: str = field(default="", compare=False)
     """file:line where it was declared."""
 

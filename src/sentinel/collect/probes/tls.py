@@ -1,0 +1,225 @@
+"""TLS of probes: whom to trust, and what a certificate says, as series."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import ssl
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtensionOID
+
+from sentinel.collect.probes.distinguished import written
+from sentinel.collect.probes.failure import ProbeFailure
+from sentinel.collect.probes.findings import Findings
+from sentinel.collect.probes.format import TlsSettings
+from sentinel.collect.probes.stream import Stream
+
+_VERSIONS = {
+    "TLS10": ssl.TLSVersion.TLSv1,
+    "TLS11": ssl.TLSVersion.TLSv1_1,
+    "TLS12": ssl.TLSVersion.TLSv1_2,
+    "TLS13": ssl.TLSVersion.TLSv1_3,
+}
+_SPOKEN = {"TLSv1": "TLS 1.0", "TLSv1.1": "TLS 1.1", "TLSv1.2": "TLS 1.2", "TLSv1.3": "TLS 1.3"}
+_WEAK = (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)
+_KEY_EXCHANGES = ("ECDHE-ECDSA", "ECDHE-RSA", "ECDHE-PSK", "DHE-RSA", "DHE-DSS", "DHE-PSK", "RSA-PSK", "PSK")
+
+LONGEST_CHAIN = 20
+"""Certificates that are looked at."""
+
+_Stamp = tuple[tuple[str, int, int], ...]
+
+
+class Trust:
+    """The contexts of one module: made when first needed, anew when a file they come from has changed."""
+
+    def __init__(self, settings: TlsSettings, folder: Path, *, alpn: tuple[str, ...] = ()) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._alpn = alpn
+        self._made: tuple[_Stamp, ssl.SSLContext] | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """
+        Raises:
+            ProbeFailure: a file cannot be read or used.
+        """
+        try:
+            stamp = tuple(self._stamps())
+            if self._made is None or self._made[0] != stamp:
+                self._made = stamp, self._make()
+        except (OSError, ssl.SSLError, ValueError) as error:
+            said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise ProbeFailure("tls_config", f"tls_config cannot be used: {said}") from None
+        return self._made[1]
+
+    def name(self, host: str) -> str:
+        """The name that the certificate must prove."""
+        return self._settings.server_name or host
+
+    def _stamps(self) -> Iterator[tuple[str, int, int]]:
+        for name in (self._settings.ca_file, self._settings.cert_file, self._settings.key_file):
+            if name:
+                found = (self._folder / name).stat()
+                yield name, found.st_mtime_ns, found.st_size
+
+    def _make(self) -> ssl.SSLContext:
+        settings = self._settings
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = _VERSIONS[settings.min_version or "TLS12"]
+        if settings.max_version:
+            context.maximum_version = _VERSIONS[settings.max_version]
+            if settings.min_version is None:
+                context.minimum_version = min(context.minimum_version, context.maximum_version)
+        if context.minimum_version in _WEAK:
+            context.set_ciphers("ALL:@SECLEVEL=0")  # where else they are not spoken at all
+        context.hostname_checks_common_name = False
+        if settings.insecure_skip_verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        elif settings.ca:
+            context.load_verify_locations(cadata=settings.ca)
+        elif settings.ca_file:
+            context.load_verify_locations(self._folder / settings.ca_file)
+        else:
+            context.load_default_certs()
+        if settings.cert or settings.cert_file:
+            with self._client_files() as (certificate, key):
+                context.load_cert_chain(certificate, key, password=lambda: "")
+        if self._alpn:
+            context.set_alpn_protocols(list(self._alpn))
+        return context
+
+    @contextlib.contextmanager
+    def _client_files(self) -> Iterator[tuple[Path, Path]]:
+        """Paths of certificate and key: OpenSSL takes them only from files."""
+        with contextlib.ExitStack() as stack:
+            yield (
+                self._path(self._settings.cert_file, self._settings.cert, stack),
+                self._path(self._settings.key_file, self._settings.key.reveal(), stack),
+            )
+
+    def _path(self, name: str, text: str, stack: contextlib.ExitStack) -> Path:
+        if name:
+            return self._folder / name
+        file = stack.enter_context(tempfile.NamedTemporaryFile("w"))  # noqa: SIM115 - the stack closes it
+        file.write(text)
+        file.flush()
+        return Path(file.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """What a server showed."""
+
+    sent: tuple[x509.Certificate, ...]
+    verified: tuple[x509.Certificate, ...]
+    """From the server's own to the root; none where nothing was verified."""
+
+
+def certificates(stream: Stream) -> Certificates:
+    secured = stream.tls
+    if secured is None:
+        return Certificates((), ())
+    sent = _chain(secured, "get_unverified_chain")
+    if not sent:
+        own = secured.getpeercert(binary_form=True)
+        sent = [own] if own else []
+    verified = [] if secured.context.verify_mode == ssl.CERT_NONE else _chain(secured, "get_verified_chain")
+    return Certificates(_parsed(sent), _parsed(verified))
+
+
+def _chain(secured: ssl.SSLObject, which: str) -> list[bytes]:
+    """Public from Python 3.13 on; before that on the object inside, where 3.10 put it."""
+    ask = getattr(secured, which, None)
+    if ask is not None:
+        return list(ask())[:LONGEST_CHAIN]
+    ask = getattr(getattr(secured, "_sslobj", None), which, None)
+    found = ask() if ask is not None else None
+    return [one.public_bytes(_DER) for one in (found or ())[:LONGEST_CHAIN]]
+
+
+_DER = 2
+"""_ssl.ENCODING_DER"""
+
+
+def _parsed(chain: list[bytes]) -> tuple[x509.Certificate, ...]:
+    try:
+        return tuple(x509.load_der_x509_certificate(one) for one in chain)
+    except ValueError:  # OpenSSL is more patient with what is not quite DER
+        return ()
+
+
+def tell_certificates(findings: Findings, stream: Stream) -> None:
+    """The series about TLS of a connection that has it."""
+    shown = certificates(stream)
+    secured = stream.tls
+    assert secured is not None
+    findings.set("probe_tls_version_info", 1, version=_SPOKEN.get(secured.version() or "", "unknown"))
+    if not shown.sent:
+        return
+    findings.set("probe_ssl_earliest_cert_expiry", _earliest(shown.sent))
+    if shown.verified:
+        findings.set("probe_ssl_last_chain_expiry_timestamp_seconds", _earliest(shown.verified))
+    own = shown.sent[0]
+    findings.set(
+        "probe_ssl_last_chain_info",
+        1,
+        fingerprint_sha256=hashlib.sha256(own.public_bytes(Encoding.DER)).hexdigest(),
+        subject=_dn(own, "subject"),
+        issuer=_dn(own, "issuer"),
+        subjectalternative=",".join(_dns_names(own)),
+        serialnumber=_serial(own),
+    )
+
+
+def tell_cipher(findings: Findings, stream: Stream) -> None:
+    found = stream.tls.cipher() if stream.tls is not None else None
+    if found is not None:
+        findings.set("probe_tls_cipher_info", 1, cipher=cipher_name(found[0]))
+
+
+def cipher_name(openssl: str) -> str:
+    """IANA's name of a suite that OpenSSL names in its own way: ECDHE-RSA-AES128-GCM-SHA256."""
+    if openssl.startswith("TLS_"):
+        return openssl
+    exchange = next((one for one in _KEY_EXCHANGES if openssl.startswith(f"{one}-")), "RSA")
+    rest = openssl.removeprefix(f"{exchange}-")
+    rest = rest.replace("AES128", "AES_128").replace("AES256", "AES_256").replace("DES-CBC3", "3DES_EDE_CBC")
+    rest = rest.replace("-", "_")
+    if "AES_" in rest and not any(mode in rest for mode in ("GCM", "CCM")):
+        rest = rest.replace("_SHA", "_CBC_SHA", 1)
+    if rest.endswith("POLY1305"):
+        rest += "_SHA256"
+    return f"TLS_{exchange.replace('-', '_')}_WITH_{rest}"
+
+
+def _earliest(chain: tuple[x509.Certificate, ...]) -> float:
+    return min(one.not_valid_after_utc.timestamp() for one in chain)
+
+
+def _dn(certificate: x509.Certificate, which: str) -> str:
+    try:
+        return written(getattr(certificate, which))
+    except ValueError:
+        return ""
+
+
+def _dns_names(certificate: x509.Certificate) -> list[str]:
+    try:
+        found = certificate.extensions.get_extension_for_oid(ExtensionOID.SUBJECT_ALTERNATIVE_NAME).value
+    except (x509.ExtensionNotFound, ValueError):
+        return []
+    assert isinstance(found, x509.SubjectAlternativeName)
+    return found.get_values_for_type(x509.DNSName)
+
+
+def _serial(certificate: x509.Certificate) -> str:
+    text = f"{certificate.serial_number:x}"
+    return text if len(text) % 2 == 0 else f"0{text}"
