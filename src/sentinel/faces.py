@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from sentinel.collect.drivers import OWN, Drivers
 from sentinel.collect.poll import PollLoops
+from sentinel.collect.probes.resolve import Policy
 from sentinel.collect.snmp.on_demand import Scrape
 from sentinel.config.auth import SnmpAuth
 from sentinel.config.settings import Settings
@@ -15,6 +16,7 @@ from sentinel.db.database import Database
 from sentinel.db.tokens import verify_token
 from sentinel.incidents.incidents import Incidents
 from sentinel.incidents.ledger import Ledger
+from sentinel.model.batch import Reading
 from sentinel.model.target import Target
 from sentinel.promql.engine import Engine
 from sentinel.promql.selector import parse_selector
@@ -24,7 +26,7 @@ from sentinel.runtime.clock import Clock
 from sentinel.series.exposition import render
 from sentinel.series.head import Head
 from sentinel.series.matcher import Matcher, MatchOperator
-from sentinel.web.seams import Faces, OnDemandRules, Reload, Scope, Site, Vitals
+from sentinel.web.seams import Faces, OnDemandRules, ProbeRules, Reload, Scope, Site, Vitals
 
 WRITERS = ("operator", "admin")
 
@@ -68,6 +70,7 @@ def build_faces(
         site=site,
         clock=clock,
         on_demand=_OnDemand(drivers, running),
+        probing=_Probing(drivers, running),
     )
 
 
@@ -89,6 +92,25 @@ class _OnDemand:
 
     async def scrape(self, target: Target, module: str, /, *, context: str, timeout: float) -> Scrape:
         return await self._drivers.scrape(target, module, context=context, timeout=timeout)
+
+
+class _Probing:
+    """Probes on demand within what the configuration in force allows."""
+
+    def __init__(self, drivers: Drivers, running: Callable[[], Configuration]) -> None:
+        self._drivers = drivers
+        self._running = running
+
+    def rules(self) -> ProbeRules:
+        running = self._running()
+        return ProbeRules(
+            targets=running.targets,
+            networks=running.settings.web.probe_targets,
+            probers={name: module.prober for name, module in running.modules.probes.items()},
+        )
+
+    async def probe(self, target: Target, module: str, /, *, policy: Policy, timeout: float) -> Reading:
+        return await self._drivers.probe(target, module, policy=policy, timeout=timeout)
 
 
 class _Exposition:

@@ -20,6 +20,7 @@ from sentinel.web.machines import machine_router
 from sentinel.web.on_demand import on_demand_router
 from sentinel.web.own import own_router
 from sentinel.web.pages import Pages, page_router
+from sentinel.web.probing import probing_router
 from sentinel.web.prometheus import ApiError, answer_error, failure, prometheus_router
 from sentinel.web.rendering import Rendering
 from sentinel.web.seams import Faces
@@ -47,6 +48,7 @@ def create_app(faces: Faces, registry: CollectorRegistry) -> FastAPI:
     app.state.live = live
     app.include_router(machine_router(faces))
     app.include_router(on_demand_router(faces))
+    app.include_router(probing_router(faces))
     app.include_router(own_router(faces, live))
     app.include_router(prometheus_router(faces))
     app.include_router(page_router(faces, pages, live, assets))

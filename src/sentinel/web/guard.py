@@ -25,7 +25,7 @@ READING_POSTS = frozenset({"/api/v1/query", "/api/v1/query_range"})
 """POST routes that only read: Grafana sends long expressions this way."""
 STREAMS = frozenset({"/live"})
 """Answers without an end."""
-OPEN_TO_ANY_HOST = frozenset({"/metrics", "/snmp", "/-/healthy", "/-/ready"})
+OPEN_TO_ANY_HOST = frozenset({"/metrics", "/snmp", "/probe", "/-/healthy", "/-/ready"})
 """Read by machines under whatever name they know; nothing there is for browsers."""
 
 SECURITY_HEADERS = {

@@ -79,7 +79,7 @@ def on_demand_router(faces: Faces) -> APIRouter:
             return PlainTextResponse("nothing is polled on demand here\n", 404)
         try:
             wish = _wish(request.query_params, faces.on_demand.rules())
-            async with asyncio.timeout(_patience(request)) as patience, slots:
+            async with asyncio.timeout(patience_of(request)) as patience, slots:
                 scrapes = {
                     module: await faces.on_demand.scrape(
                         wish.target, module, context=wish.context, timeout=_left(patience)
@@ -182,7 +182,7 @@ def _is_in(place: tuple[str, int], rules: OnDemandRules) -> bool:
     return place[1] in ports and any(address in network for network in rules.networks)
 
 
-def _patience(request: Request) -> float:
+def patience_of(request: Request) -> float:
     """Seconds in which an answer is of use."""
     try:
         said = float(request.headers.get(TIMEOUT_HEADER, ""))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from sentinel.collect.poll import PollStatus
+from sentinel.collect.probes.resolve import Policy
 from sentinel.collect.snmp.on_demand import Scrape
 from sentinel.incidents.incidents import IncidentRecord
 from sentinel.model.alert import Alert
+from sentinel.model.batch import Reading
 from sentinel.model.incident import Grade, Incident, IncidentState
 from sentinel.model.problem import Problem
 from sentinel.model.target import Target
@@ -167,6 +169,27 @@ class OnDemand(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeRules:
+    """What may be probed on demand, by the configuration in force."""
+
+    targets: Sequence[Target] = ()
+    networks: Sequence[IPv4Network | IPv6Network] = ()
+    """Where other addresses may be probed too."""
+    probers: Mapping[str, str] = field(default_factory=dict)
+    """The prober of each probe module."""
+
+
+class Probing(Protocol):
+    """Probes on demand."""
+
+    def rules(self) -> ProbeRules: ...
+
+    async def probe(self, target: Target, module: str, /, *, policy: Policy, timeout: float) -> Reading:
+        """One probe; one that fails is a reading too. Raises: PollError: it could not be made."""
+        ...
+
+
 Reload = Callable[[], Awaitable[Sequence[Problem]]]
 """Read the whole configuration again. Empty: it is in force; otherwise nothing has changed."""
 
@@ -199,6 +222,7 @@ class Faces:
     site: Site = field(default_factory=Site)
     clock: Clock = field(default_factory=SystemClock)
     on_demand: OnDemand | None = None
+    probing: Probing | None = None
 
 
 GRADES = tuple(Grade)

@@ -20,7 +20,7 @@ from sentinel.collect.probes.failure import ProbeFailure
 from sentinel.collect.probes.format import HttpSettings
 from sentinel.collect.probes.message import Head, Request, Url
 from sentinel.collect.probes.policy import redirected
-from sentinel.collect.probes.resolve import Address, choose
+from sentinel.collect.probes.resolve import Address, Policy, choose
 from sentinel.collect.probes.stream import Stream
 from sentinel.collect.probes.tls import Trust, tell_certificates, tell_cipher
 from sentinel.collect.probes.travel import Travel, first_request
@@ -130,12 +130,22 @@ async def _redirected(settings: HttpSettings, request: Request, origin: Address,
             fallback=True,
             clock=around.clock,
             findings=beside.findings,
-            policy=redirected(origin),
+            policy=_onwards(origin, around.policy),
         )
     except ProbeFailure as failure:
         raise ProbeFailure(failure.reason, f"redirected: {failure.text}") from None
     finally:
         around.findings.add(_DURATION, around.clock.monotonic() - started, phase="resolve")
+
+
+def _onwards(origin: Address, policy: Policy) -> Policy:
+    """Where a redirect may lead; out of where probes may only go by permission, to public addresses at most."""
+    allowed = redirected(origin)
+
+    def allows(address: Address) -> bool:
+        return allowed(address) and (address == origin or address.is_global or policy(address))
+
+    return allows
 
 
 async def _connect(
