@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
-from pathlib import Path
 
 import psutil
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from sentinel.collect.local import machine
 from sentinel.collect.local.driver import LocalDriver
+from sentinel.collect.local.files import PATTERNS
 from sentinel.collect.local.own import OwnDriver
+from sentinel.collect.ssh.modules import parse_modules
+from sentinel.config.yaml import parse_yaml
 from sentinel.model.batch import Reading
 from sentinel.model.target import Target
 from sentinel.runtime.clock import SystemClock
+from tests.servers.debian import ROOT
 
 HERE = Target("here", "localhost", modules=("local",))
 
@@ -91,9 +94,30 @@ async def test_sentinels_own_metrics_become_series() -> None:
     assert (await collector.poll(at=0, timeout=1)).layout is not first.layout
 
 
-def test_the_text_is_the_one_the_shipped_module_prints() -> None:
-    text = machine.proc_text().decode()
-    shipped = (Path(__file__).parents[3] / "collectors/ssh/linux.yml").read_text()
-    for name in machine.FILES:
-        assert name in shipped
-        assert name in text or not Path(name).exists()
+def test_the_files_are_those_that_the_shipped_module_reads() -> None:
+    shipped = parse_yaml((ROOT / "collectors/ssh/linux.yml").read_text(), "linux.yml")
+    sections = parse_modules(shipped)["linux"].sections
+    for section in sections:
+        if section.name in PATTERNS and section.name != "textfile":
+            commands = re.findall(r"head -n \d+ ([^\n]*)", section.command.replace("\\\n", " "))
+            read = {path for command in commands for path in command.split() if path.startswith("/")}
+            assert set(PATTERNS[section.name]) == read
+    (textfile,) = (section for section in sections if section.name == "textfile")
+    assert all(pattern in textfile.command for pattern in PATTERNS["textfile"])
+
+
+async def test_a_machine_gives_the_names_that_a_server_gives() -> None:
+    collector = LocalDriver(clock=SystemClock(), registry=CollectorRegistry()).open(HERE, "local")
+    reading = await collector.poll(at=0, timeout=10)
+    names = {labels.name for labels in reading.layout.series}
+    assert names >= {
+        "node_timex_sync_status",
+        "node_network_info",
+        "node_network_mtu_bytes",
+        "node_os_info",
+        "node_time_zone_offset_seconds",
+        "node_textfile_scrape_error",
+        "node_udp_queues",
+        "node_softnet_processed_total",
+    }
+    assert not reading.unread

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from sentinel.collect.collector import Collector, PollError
 from sentinel.collect.local import machine
+from sentinel.collect.local.adjtimex import timex_text
 from sentinel.collect.local.process import OwnProcess
 from sentinel.collect.ssh.assemble import Assembly
 from sentinel.collect.ssh.modules import SECTION_TIMEOUT
@@ -66,6 +67,16 @@ class LocalCollector:
                 _in_thread(partial(machine.filesystem_text, remote=True)),
                 every=60.0,
             ),
+            _Section("queues", known["queues"], _at_once(machine.queues_text), every=30.0),
+            _Section("interfaces", known["interfaces"], _files("interfaces"), every=60.0),
+            _Section("timex", known["timex"], _at_once(timex_text), every=30.0),
+            # Sensors and firmware may take their time.
+            _Section("hardware", known["hardware"], _in_thread(machine.hardware_text), every=60.0),
+            _Section("cpus", known["cpus"], _files("cpus"), every=60.0),
+            _Section("storage", known["storage"], _files("storage"), every=60.0),
+            _Section("textfile", known["textfile"], _at_once(machine.textfile_text), every=60.0),
+            _Section("disks", known["disks"], _files("disks"), every=600.0),
+            _Section("identity", known["identity"], _at_once(machine.identity_text), every=600.0),
             _Section("uname", known["uname"], _at_once(machine.uname_text)),
             _Section("systemd", known["systemd"], machine.systemd_text, every=120.0),
         ]
@@ -166,6 +177,10 @@ def _at_once(read: Callable[[], bytes]) -> Read:
     return reading
 
 
+def _files(section: str) -> Read:
+    return _in_thread(partial(machine.files_text, section))
+
+
 def _in_thread(read: Callable[[], bytes]) -> Read:
     """In a thread that nobody waits for at exit: one that hangs in statvfs never ends."""
 
@@ -185,7 +200,7 @@ def _in_thread(read: Callable[[], bytes]) -> Read:
                 with suppress(RuntimeError):  # the loop has closed meanwhile
                     loop.call_soon_threadsafe(give, text)
 
-        threading.Thread(target=work, name="statvfs", daemon=True).start()
+        threading.Thread(target=work, name="reading", daemon=True).start()
         return await result
 
     return reading

@@ -9,24 +9,12 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
+from sentinel.collect.local.files import PATTERNS
 from sentinel.collect.ssh.linux.filesystem import Mount, read_mounts
 from sentinel.collect.ssh.text import Text
 
-FILES = (
-    "/proc/stat",
-    "/proc/meminfo",
-    "/proc/loadavg",
-    "/proc/diskstats",
-    "/proc/net/dev",
-    "/proc/vmstat",
-    "/proc/sys/fs/file-nr",
-    "/proc/net/sockstat",
-    "/proc/net/sockstat6",
-    "/proc/net/netstat",
-    "/proc/net/snmp",
-    "/proc/net/snmp6",
-)
-_PATTERNS = tuple(f"/sys/class/net/*/{name}" for name in ("operstate", "mtu", "speed"))
+_MOST = 1024 * 1024
+"""Bytes of one file."""
 _MOUNTS = "/proc/self/mounts"
 _UNITS = ("*.service", "*.socket", "*.target", "*.timer", "*.path", "*.swap")
 _SYSTEMCTL = ("systemctl", "show", "--no-pager", "--property=Id,Type,LoadState,ActiveState", *_UNITS)
@@ -34,14 +22,49 @@ _SYSTEMCTL = ("systemctl", "show", "--no-pager", "--property=Id,Type,LoadState,A
 
 def proc_text() -> bytes:
     """What the module linux prints in its section proc."""
-    parts = [_below("pagesize", b"%d\n" % os.sysconf("SC_PAGE_SIZE"))]
-    for name in (*FILES, *(path for pattern in _PATTERNS for path in sorted(glob.glob(pattern)))):
-        content = _content(name)
-        if content:
-            parts.append(_below(name, content))
+    page = _below("pagesize", b"%d\n" % os.sysconf("SC_PAGE_SIZE"))
     # The machine's own clock is what is measured here; nothing in Sentinel goes by it.
-    parts.append(_below("time", f"{time.time():.9f}\n".encode()))
-    return b"\n".join(parts)
+    now = _below("time", f"{time.time():.9f}\n".encode())
+    return b"\n".join([page, files_text("proc"), now])
+
+
+def files_text(section: str) -> bytes:
+    """What it prints in a section that only reads files."""
+    paths = (path for pattern in PATTERNS[section] for path in sorted(glob.glob(pattern)))
+    return b"\n".join(_below(path, content) for path in paths if (content := _content(path)))
+
+
+def hardware_text() -> bytes:
+    """What it prints in its section hardware. Blocks while a sensor does."""
+    links = [f"{chip}/device" for chip in sorted(glob.glob("/sys/class/hwmon/*"))]
+    places = [_below(link, os.path.realpath(link).encode() + b"\n") for link in links if os.path.exists(link)]
+    return b"\n".join([*places, files_text("hardware")])
+
+
+def queues_text() -> bytes:
+    """What it prints in its section queues."""
+    lines: list[bytes] = []
+    for path in ("/proc/net/arp", "/proc/net/udp", "/proc/net/udp6", "/proc/schedstat"):
+        lines += [path.encode() + b":" + line for line in _content(path).splitlines()]
+    return b"\n".join(lines)
+
+
+def identity_text() -> bytes:
+    """What it prints in its section identity."""
+    zone = _below("zone", time.strftime("%Z %z\n").encode())
+    return b"\n".join([files_text("identity"), zone])
+
+
+def textfile_text() -> bytes:
+    """What it prints in its section textfile."""
+    paths = [path for pattern in PATTERNS["textfile"] for path in sorted(glob.glob(pattern))]
+    if not paths:
+        return b""
+    parts = [_below(path, _content(path)) for path in paths]
+    changed = [
+        b"%d %s" % (os.stat(path).st_mtime, os.fsencode(path)) for path in paths if os.path.exists(path)
+    ]
+    return b"\n".join([*parts, _below("mtimes", b"\n".join(changed))])
 
 
 def uname_text() -> bytes:
@@ -101,13 +124,13 @@ def _has_systemd() -> bool:
 
 
 def _below(name: str, content: bytes) -> bytes:
-    return b"==> %s <==\n%s" % (name.encode(), content)
+    return b"==> %s <==\n%s" % (os.fsencode(name), content)
 
 
 def _content(name: str) -> bytes:
     """A file of /proc or /sys; empty where it is not there or says so itself (speed of a link that is down)."""
     try:
         with open(name, "rb") as file:
-            return file.read()
+            return file.read(_MOST)
     except OSError:
         return b""
