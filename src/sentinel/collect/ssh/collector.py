@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from sentinel.collect.ssh.metrics import SshMetrics
 from sentinel.collect.ssh.modules import Section, SshModule
 from sentinel.collect.ssh.parsers import Part, Shapes
 from sentinel.collect.ssh.script import Reply
-from sentinel.collect.ssh.session import Failure, Result, Session
+from sentinel.collect.ssh.session import Failure, Result
 from sentinel.model.batch import Reading
 from sentinel.runtime.clock import Clock
 
@@ -27,6 +28,20 @@ _REST_LONGEST = 600.0
 _SLACK = 1.0
 """Seconds by which a section may run early, so that ticks that come a little soon do not skip it."""
 _MISSING = 127
+
+
+class Runner(Protocol):
+    """What runs sections on a host, by its shell or at its prompt."""
+
+    async def run(self, sections: Sequence[Section], until: float) -> list[Result]:
+        """One result per section, by that loop time.
+
+        Raises:
+            PollError: there is no way in.
+        """
+        ...
+
+    async def close(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -57,7 +72,7 @@ class SshCollector:
         self,
         name: str,
         module: SshModule,
-        session: Session,
+        session: Runner,
         *,
         shapes: Shapes,
         clock: Clock,

@@ -18,6 +18,8 @@ from sentinel.collect.ssh.link import Link
 from sentinel.collect.ssh.metrics import SshMetrics
 from sentinel.collect.ssh.modules import SshModule
 from sentinel.collect.ssh.parsers import Shapes
+from sentinel.collect.ssh.prompt.dialects import DIALECTS
+from sentinel.collect.ssh.prompt.session import PromptSession
 from sentinel.collect.ssh.route import Jumps, Leg
 from sentinel.collect.ssh.session import Session
 from sentinel.config.auth import Auth, SshAuth
@@ -25,7 +27,7 @@ from sentinel.model.batch import Reading
 from sentinel.model.target import Hop, Target
 from sentinel.runtime.clock import Clock
 
-_Key = tuple[str, int, str, SshAuth, tuple[Hashable, ...]]
+_Key = tuple[str, int, str, SshAuth, tuple[Hashable, ...], str]
 
 
 class _NoAuthError(ValueError):
@@ -54,7 +56,7 @@ class SshDriver:
         self._options: dict[SshAuth, Options] = {}
         self._known_hosts: dict[str, KnownHosts] = {}
         self._jumps = Jumps(clock, self._metrics, self._connects)
-        self._sessions: dict[_Key, Session] = {}
+        self._sessions: dict[_Key, Session | PromptSession] = {}
         # asyncssh tells every step of every connection at level info.
         logging.getLogger("asyncssh").setLevel(logging.WARNING)
 
@@ -64,7 +66,7 @@ class SshDriver:
             return _Unusable("auth", f"{target.name}: none of its auths is of kind ssh")
         try:
             legs = self._legs(target, auth)
-            session, key = self._session(target, auth, legs)
+            session, key = self._session(target, auth, legs, self._modules[module].dialect)
         except (CredentialError, _NoAuthError) as error:
             return _Unusable("auth", f"{target.name}: {error}")
         except ValueError as error:
@@ -104,9 +106,11 @@ class SshDriver:
         address = _address(f"jump host {hop.host}", hop.host, hop.port, hop.host_key)
         return Leg(address, self._options_of(own), (hop.host, address.port, hop.host_key, own))
 
-    def _session(self, target: Target, auth: SshAuth, legs: tuple[Leg, ...]) -> tuple[Session, _Key]:
+    def _session(
+        self, target: Target, auth: SshAuth, legs: tuple[Leg, ...], dialect: str
+    ) -> tuple[Session | PromptSession, _Key]:
         address = _address(target.name, target.host, target.port, target.host_key)
-        key = (target.host, address.port, target.host_key, auth, tuple(leg.key for leg in legs))
+        key = (target.host, address.port, target.host_key, auth, tuple(leg.key for leg in legs), dialect)
         session = self._sessions.get(key)
         if session is None:
             link = Link(
@@ -117,10 +121,15 @@ class SshDriver:
                 connects=self._connects,
                 jump=self._jumps.open(legs),
             )
-            session = self._sessions[key] = Session(link, clock=self._clock, metrics=self._metrics)
+            clock, metrics = self._clock, self._metrics
+            if dialect:
+                session = PromptSession(link, DIALECTS[dialect], clock=clock, metrics=metrics)
+            else:
+                session = Session(link, clock=clock, metrics=metrics)
+            self._sessions[key] = session
         return session, key
 
-    async def _release(self, session: Session, key: _Key, legs: tuple[Leg, ...]) -> None:
+    async def _release(self, session: Session | PromptSession, key: _Key, legs: tuple[Leg, ...]) -> None:
         session.users -= 1
         if session.users:
             return

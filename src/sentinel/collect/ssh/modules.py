@@ -14,7 +14,8 @@
 
 A section's text is read by a parser that Sentinel has, or as its key `read` says. A command is fixed text from
 the file. It may use the module's parameters, which are the operator's, as shell variables: $sentinel_paths.
-Nothing that a host says ever becomes part of one.
+Nothing that a host says ever becomes part of one. Network devices have a `dialect` instead of a shell; each line of
+a command is typed at their prompt.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from sentinel.collect.ssh.extract.parser import parser_of
 from sentinel.collect.ssh.extract.schema import WrittenRead
 from sentinel.collect.ssh.parsers import Parser, parsers
+from sentinel.collect.ssh.prompt.dialects import DIALECTS
 from sentinel.config.document import Document, Written, validated
 from sentinel.model.durations import parse_duration
 from sentinel.model.problem import Problem, UnusableError, did_you_mean
@@ -60,6 +62,8 @@ class SshModule:
     name: str
     description: str
     sections: tuple[Section, ...]
+    dialect: str = ""
+    """Of a device that is spoken to through its prompt; empty: the host has a shell."""
 
 
 def _duration(written: object) -> float:
@@ -80,6 +84,13 @@ def _command(text: str) -> str:
     if "\0" in text or "\r" in text:
         raise ValueError("has a NUL or carriage return in it")
     return text.strip("\n")
+
+
+def _known_dialect(name: str) -> str:
+    if name not in DIALECTS:
+        hint = did_you_mean(name, DIALECTS) or f"; there are {', '.join(sorted(DIALECTS))}"
+        raise ValueError(f"unknown dialect '{name}'{hint}")
+    return name
 
 
 def _section_name(name: str) -> str:
@@ -129,6 +140,7 @@ Param = Annotated[list[Annotated[str, AfterValidator(_param)]], BeforeValidator(
 class _WrittenModule(Written):
     description: str = ""
     extends: str = ""
+    dialect: Annotated[str, AfterValidator(_known_dialect)] | None = None
     params: dict[Annotated[str, AfterValidator(_param_name)], Param] = Field(default_factory=dict)
     sections: list[_WrittenSection] = Field(default_factory=list)
 
@@ -136,6 +148,8 @@ class _WrittenModule(Written):
     def _has_something_to_do(self) -> Self:
         if not self.sections and not self.extends:
             raise ValueError("needs 'sections', or 'extends' with the name of a module that has them")
+        if self.dialect and self.params:
+            raise ValueError("params: are shell variables, and a device with a dialect has no shell")
         return self
 
 
@@ -253,7 +267,8 @@ def _module(name: str, found: Mapping[str, _Found]) -> SshModule:
         for each in found[part].written.sections
     )
     description = next((text for part in line if (text := found[part].written.description)), "")
-    return SshModule(name, description, sections)
+    dialects = [found[part].written.dialect or "" for part in line]
+    return SshModule(name, description, sections, next(filter(None, dialects), ""))
 
 
 def _prelude(params: Mapping[str, list[str]]) -> str:

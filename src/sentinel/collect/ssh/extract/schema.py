@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from sentinel.config.document import Written
 from sentinel.model.pattern import Pattern
@@ -43,6 +43,14 @@ def _label_name(name: str) -> str:
     return name
 
 
+def _field_or_number(written: object) -> object:
+    """A number stands in YAML as text, like everything else."""
+    try:
+        return float(str(written))
+    except ValueError:
+        return written
+
+
 def _pattern(text: str) -> Pattern:
     return Pattern.of(text)
 
@@ -59,7 +67,7 @@ class WrittenMetric(Written):
     name: Name
     type: Literal["gauge", "counter"] = "gauge"
     help: Annotated[str, Field(min_length=1)]
-    value: str | float = "value"
+    value: Annotated[str | float, BeforeValidator(_field_or_number)] = "value"
     """The field that holds it; a number stands for itself."""
     keys: Regex | None = None
     """Every field whose name matches, instead of one; its named groups are fields too, and so is `value`."""
