@@ -86,6 +86,28 @@ def test_columns_with_like_names_are_one_family() -> None:
     assert found == {'n_total{code="2xx", proxy="web"}': 7.0}
 
 
+def test_records_are_told_apart_by_a_word() -> None:
+    text = "sent 1 a\nreceived 2 b\nsent 3 c\nother 4 a\n"
+    found = _read(
+        text,
+        "columns",
+        {"name": "sent", "value": "n", "where": {"what": "sent"}, "labels": {"to": "to"}},
+        {"name": "sent_to_c", "value": "n", "where": {"what": "sent", "to": "c"}},
+        {"name": "received", "value": "n", "where": {"what": "received"}},
+        {"name": "moved", "value": "n", "where": {"what": "s.*|r.*"}, "labels": {"to": "to"}},
+        fields=["what", "n", "to"],
+    )
+    assert found == {
+        'sent{to="a"}': 1.0,
+        'sent{to="c"}': 3.0,
+        "sent_to_c{}": 3.0,
+        "received{}": 2.0,
+        'moved{to="a"}': 1.0,
+        'moved{to="b"}': 2.0,
+        'moved{to="c"}': 3.0,
+    }
+
+
 def test_labels_that_are_always_the_same_and_a_sample_for_each_state() -> None:
     idle = {"name": "workers", "value": "IdleWorkers", "fixed": {"state": "idle"}}
     busy = {"name": "workers", "value": "BusyWorkers", "fixed": {"state": "busy"}}

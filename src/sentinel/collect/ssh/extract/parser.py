@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
+from itertools import chain
 from typing import Final
 
 from sentinel.collect.ssh.extract.records import Cut, Record, cut
@@ -26,6 +30,9 @@ MAX_SAMPLES: Final = 5_000
 MAX_LABEL: Final = 1_024
 """Characters of a label value."""
 
+_PLAIN: Final = re.compile("[A-Za-z0-9_-]+")
+
+_LONGEST_KEY: Final = 100
 _LARGEST: Final = 1e18
 _SMALLEST: Final = 1e-9
 
@@ -36,7 +43,7 @@ def parser_of(name: str, read: WrittenRead) -> Parser:
         name: of the section, with its module.
     """
     metrics = tuple(_Made.of(metric) for metric in read.metrics)
-    rewrite = _Rewrite(cut(read), metrics)
+    rewrite = _Rewrite(cut(read), _Choice.of(metrics))
     kinds = {metric.name: Metric.of(metric.name, metric.type, metric.help) for metric in read.metrics}
     digest = hashlib.blake2b(read.model_dump_json().encode(), digest_size=8).hexdigest()
     return Parser(
@@ -101,7 +108,7 @@ class _Made:
             found: list[Record] = [
                 {**record, **groups, "value": value}
                 for key, value in record.items()
-                if (groups := self.keys.groups(key)) is not None
+                if (groups := _key_groups(self.keys, key)) is not None
             ]
         else:
             found = [record]
@@ -124,17 +131,57 @@ class _Made:
 
 
 @dataclass(frozen=True, slots=True)
+class _Choice:
+    """Which metrics a record may give. Where `where` asks a field for a plain word, that word finds them."""
+
+    field: str
+    by_word: Mapping[str, tuple[_Made, ...]]
+    others: tuple[_Made, ...]
+
+    @classmethod
+    def of(cls, metrics: tuple[_Made, ...]) -> _Choice:
+        fields = Counter(field for made in metrics for field in _plain_words(made))
+        field = fields.most_common(1)[0][0] if fields else ""
+        words = {word: None for made in metrics if (word := _plain_words(made).get(field))}
+        return cls(
+            field,
+            {
+                word: tuple(made for made in metrics if _plain_words(made).get(field) == word)
+                for word in words
+            },
+            tuple(made for made in metrics if field not in _plain_words(made)),
+        )
+
+    def __call__(self, record: Record) -> Iterable[_Made]:
+        return chain(self.by_word.get(record.get(self.field, ""), ()), self.others)
+
+
+@lru_cache(maxsize=50_000)
+def _known_groups(pattern: str, key: str) -> Record | None:
+    return Pattern.of(pattern).groups(key)
+
+
+def _key_groups(pattern: Pattern, key: str) -> Record | None:
+    """Keys are the same from poll to poll, and there are few of them."""
+    return _known_groups(pattern.text, key) if len(key) <= _LONGEST_KEY else pattern.groups(key)
+
+
+def _plain_words(made: _Made) -> dict[str, str]:
+    return {field: text for field, text in made.written.where.items() if _PLAIN.fullmatch(text)}
+
+
+@dataclass(frozen=True, slots=True)
 class _Rewrite:
     """See the top of the file."""
 
     cut: Cut
-    metrics: tuple[_Made, ...]
+    chosen: _Choice
 
     def __call__(self, data: bytes) -> bytes:
         lines: dict[str, str] = {}
         text = data.decode("utf-8", "replace").replace("\0", "")
         for record in self.cut(text):
-            for metric in self.metrics:
+            for metric in self.chosen(record):
                 for labels, value in metric.samples(record):
                     if len(lines) >= MAX_SAMPLES:
                         break
