@@ -17,7 +17,11 @@ _MOST = 1024 * 1024
 """Bytes of one file."""
 _MOUNTS = "/proc/self/mounts"
 _UNITS = ("*.service", "*.socket", "*.target", "*.timer", "*.path", "*.swap")
-_SYSTEMCTL = ("systemctl", "show", "--no-pager", "--property=Id,Type,LoadState,ActiveState", *_UNITS)
+_PROPERTIES = "Id,Type,LoadState,ActiveState,LastTriggerUSec,NAccepted,NConnections,NRefused"
+_SYSTEMCTL = (
+    ("systemctl", "show", "--no-pager", "--property=Version,SystemState,Virtualization"),
+    ("systemctl", "show", "--no-pager", f"--property={_PROPERTIES}", *_UNITS),
+)
 
 
 def proc_text() -> bytes:
@@ -103,12 +107,16 @@ async def systemd_text() -> bytes:
     """What it prints in its section systemd."""
     if not _has_systemd():
         return b""
+    return b"\n".join([await _output(command) for command in _SYSTEMCTL])
+
+
+async def _output(command: tuple[str, ...]) -> bytes:
     process = await asyncio.create_subprocess_exec(
-        *_SYSTEMCTL,
+        *command,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
-        env=os.environ | {"LC_ALL": "C"},
+        env=os.environ | {"LC_ALL": "C", "TZ": "UTC"},
     )
     try:
         output, _ = await process.communicate()

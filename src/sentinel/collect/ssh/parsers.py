@@ -16,6 +16,7 @@ from sentinel.collect.ssh.linux import (
     proc,
     storage,
     system,
+    systemd,
     textfile,
 )
 from sentinel.collect.ssh.parser import Parser
@@ -38,6 +39,7 @@ _SUBJECTS = (
     disks,
     identity,
     system,
+    systemd,
 )
 
 
