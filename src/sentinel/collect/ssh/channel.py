@@ -13,6 +13,16 @@ from sentinel.collect.ssh.script import Replies
 Monotonic = Callable[[], float]
 
 
+def quiet(thing: object) -> None:
+    """Spares a connection or channel what asyncssh makes of each packet for its log, whether or not it is read."""
+    for name in ("log_received_packet", "log_sent_packet"):
+        setattr(thing, name, _nothing)
+
+
+def _nothing(*_: object) -> None:
+    return None
+
+
 class Channel(asyncssh.SSHClientSession[bytes]):
     """A shell or a command. What it prints goes to the replies of the poll that runs, else nowhere."""
 
@@ -41,6 +51,7 @@ class Channel(asyncssh.SSHClientSession[bytes]):
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         self._channel = chan
+        quiet(chan)
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         self.received += len(data)

@@ -56,15 +56,34 @@ class Part:
     values: Floats
 
 
+_SHORT = 1024
+"""Bytes of a text that is remembered as a whole."""
+
+
 class Shapes:
     """Learned shapes, shared by hosts whose texts have the same form. The least used go first."""
 
     def __init__(self, limit: int = 2000) -> None:
         self._limit = limit
         self._known: OrderedDict[tuple[str, bytes], list[Shape]] = OrderedDict()
+        self._short: OrderedDict[tuple[str, bytes], Part] = OrderedDict()
+        """What short texts said: many are empty, or the same each time."""
 
     def read(self, parser: Parser, data: bytes, last: Shape | None) -> Part:
         """The text through the section's last shape, through one another host taught, or parsed in full."""
+        if len(data) > _SHORT:
+            return self._read(parser, data, last)
+        key = parser.name, data
+        part = self._short.get(key)
+        if part is None:
+            part = self._short[key] = self._read(parser, data, last)
+            if len(self._short) > self._limit:
+                self._short.popitem(last=False)
+        else:
+            self._short.move_to_end(key)
+        return part
+
+    def _read(self, parser: Parser, data: bytes, last: Shape | None) -> Part:
         if parser.prepare is not None:
             data = parser.prepare(data)
         tokens = Tokens(data)

@@ -31,41 +31,53 @@ _BLANK = np.uint8(32)
 class Tokens:
     """The runs of digits in a text."""
 
-    __slots__ = ("_chars", "_is_digit", "_places", "ends", "lengths", "starts")
+    __slots__ = ("_above", "_chars", "_is_digit", "ends", "lengths", "starts")
 
     def __init__(self, data: bytes) -> None:
         """`starts` and `ends` are byte offsets of the runs; `lengths` their lengths."""
         self._chars = np.frombuffer(b" " + data + b" ", np.uint8)
-        self._is_digit = (self._chars - _ZERO) < 10
-        edges = np.flatnonzero(self._is_digit[1:] != self._is_digit[:-1])
+        self._above = self._chars - _ZERO
+        self._is_digit = self._above < 10
+        edges = (self._is_digit[1:] != self._is_digit[:-1]).nonzero()[0]
         self.starts: Places = edges[0::2]
         self.ends: Places = edges[1::2]
         self.lengths: Places = self.ends - self.starts
-        self._places = np.flatnonzero(self._is_digit)
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def folded(self) -> bytes:
         """The text with each run of digits as one 0 and each run of blanks as one blank."""
-        drop = np.zeros(len(self._chars), np.bool_)
-        is_blank = self._chars == _BLANK
-        drop[1:] = (self._is_digit[1:] & self._is_digit[:-1]) | (is_blank[1:] & is_blank[:-1])
-        folded: NDArray[np.uint8] = np.where(self._is_digit, _ZERO, self._chars)[~drop]
-        return folded.tobytes()
+        chars: NDArray[np.uint8] = self._chars - self._above * self._is_digit.view(np.uint8)
+        keeps = np.ones(len(chars), np.bool_)
+        later = chars[1:]
+        np.logical_or(later != chars[:-1], (later != _ZERO) & (later != _BLANK), out=keeps[1:])
+        return chars[keeps].tobytes()
 
-    def digits_of(self, chosen: NDArray[np.bool_]) -> bytes:
+    def digits_of(self, chosen: Places) -> bytes:
         """The digits and the lengths of the chosen runs."""
-        digits = self._chars[self._places[np.repeat(chosen, self.lengths)]]
-        return digits.tobytes() + b"/" + self.lengths[chosen].tobytes()
+        lengths = self.lengths[chosen]
+        return self._chars[self._places(chosen, lengths)[0]].tobytes() + b"/" + lengths.tobytes()
 
-    def numbers(self) -> Floats:
-        """Each run as a number, rounded to float64 once. Runs above 19 digits come out wrong: never take them."""
-        if not len(self):
+    def numbers(self, chosen: Places) -> Floats:
+        """The chosen runs as numbers, rounded to float64 once; they have at most 19 digits."""
+        if not len(chosen):
             return np.empty(0)
-        weights = _POWERS.take(np.repeat(self.ends + 1, self.lengths) - self._places - 1, mode="clip")
-        digits = (self._chars[self._places] - _ZERO) * weights
-        return np.add.reduceat(digits, np.cumsum(self.lengths) - self.lengths).astype(np.float64)
+        lengths = self.lengths[chosen]
+        places, firsts = self._places(chosen, lengths)
+        weights = _POWERS[(self.ends[chosen]).repeat(lengths) - places]
+        return np.add.reduceat(self._above[places] * weights, firsts).astype(np.float64)
+
+    def longest(self, chosen: Places) -> int:
+        """Digits of the longest of the chosen runs."""
+        return int(self.lengths[chosen].max(initial=0))
+
+    def _places(self, chosen: Places, lengths: Places) -> tuple[Places, Places]:
+        """Where the chosen runs' digits stand in `_chars`, run after run, and where each run begins in that."""
+        after = lengths.cumsum()
+        firsts = after - lengths
+        count = int(after[-1]) if len(after) else 0
+        return np.arange(count) + (self.starts[chosen] + 1 - firsts).repeat(lengths), firsts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,27 +91,32 @@ class Shape:
     names: frozenset[str]
     """The metric names of the series."""
     folded: bytes
-    is_name: NDArray[np.bool_]
-    """Per digit run: it belongs to a name …"""
+    named: Places
+    """Digit runs that belong to names …"""
     name_digits: bytes
     """… and what these are."""
+    wanted: Places
+    """Digit runs that values are made of."""
     take: Places
     minus: Places
-    """Digit runs to add and to subtract; the index after the last run is a constant zero."""
+    """Which of the wanted ones to add and to subtract; the index after the last is a constant zero."""
     times: Floats
     over: Floats
     fixed: Floats
     """What is added to each: all of a value that is no number in the text, such as the 1 of an info metric."""
-    decimals: tuple[tuple[int, int], ...]
-    """Digit runs with a fraction behind them, as (run of the whole, run of the fraction)."""
+    decimals: tuple[tuple[int, int, int], ...]
+    """Wanted ones with a fraction behind them, as (which, run of the whole, run of the fraction)."""
 
     def values(self, data: bytes, tokens: Tokens, folded: bytes) -> Floats | None:
         """The values of a text of this form, or None where it has another."""
-        if folded != self.folded or tokens.digits_of(self.is_name) != self.name_digits:
+        if folded != self.folded or tokens.digits_of(self.named) != self.name_digits:
             return None
-        numbers = np.append(tokens.numbers(), 0.0)
-        for whole, fraction in self.decimals:
-            numbers[whole] = float(data[tokens.starts[whole] : tokens.ends[fraction]])
+        if tokens.longest(self.wanted) > LONGEST:
+            return None
+        numbers = np.zeros(len(self.wanted) + 1)
+        numbers[:-1] = tokens.numbers(self.wanted)
+        for which, whole, fraction in self.decimals:
+            numbers[which] = float(data[tokens.starts[whole] : tokens.ends[fraction]])
         values: Floats = (numbers[self.take] - numbers[self.minus]) * self.times / self.over + self.fixed
         return values
 
@@ -115,21 +132,28 @@ def learn(data: bytes, tokens: Tokens, folded: bytes, text: Text, outcomes: Iter
     places = _Runs(tokens)
     rows = [places.row(sample) for sample in samples.values()]
     columns = list(zip(*rows, strict=True)) or [(), (), (), (), ()]
-    is_name = places.is_name(text)
+    named = places.named(text)
+    take, minus = np.array(columns[0], np.intp), np.array(columns[1], np.intp)
+    # Runs by their place among the wanted ones; the zero, which stands for none, is the last.
+    wanted, which = np.unique(np.concatenate([take, minus, [len(tokens)]]), return_inverse=True)
     return Shape(
         series=tuple(samples),
         families={sample.metric.name: sample.metric.family for sample in samples.values()},
         success=success,
         names=frozenset(labels[METRIC_NAME] for labels in samples),
         folded=folded,
-        is_name=is_name,
-        name_digits=tokens.digits_of(is_name),
-        take=np.array(columns[0], np.intp),
-        minus=np.array(columns[1], np.intp),
+        named=named,
+        name_digits=tokens.digits_of(named),
+        wanted=wanted[:-1],
+        take=which[: len(take)],
+        minus=which[len(take) : -1],
         times=np.array(columns[2], np.float64),
         over=np.array(columns[3], np.float64),
         fixed=np.array(columns[4], np.float64),
-        decimals=tuple(places.decimals.items()),
+        decimals=tuple(
+            (int(np.searchsorted(wanted, whole)), whole, fraction)
+            for whole, fraction in places.decimals.items()
+        ),
     )
 
 
@@ -160,11 +184,11 @@ class _Runs:
             self._taken.add(run + 1)
         return run, sign
 
-    def is_name(self, text: Text) -> NDArray[np.bool_]:
+    def named(self, text: Text) -> Places:
         """Runs that no sample takes and that the parser did not pass over."""
         is_name = np.ones(len(self._tokens), np.bool_)
         is_name[list(self._taken)] = False
         for start, end in text.passed:
             first, last = np.searchsorted(self._tokens.starts, (start, end))
             is_name[first:last] = False
-        return is_name
+        return np.flatnonzero(is_name)

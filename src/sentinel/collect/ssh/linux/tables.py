@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-_HEX = re.compile(rb"[0-9a-f]{8}|[0-9a-f]{16}")
+_HEX_ROW = re.compile(rb"(?:(?:[0-9a-f]{16}|[0-9a-f]{8})(?:\s+|$))+")
 _QUEUES = re.compile(rb" ([0-9A-F]{8,16}):([0-9A-F]{8,16}) [0-9A-F]{2}:")
 _MOST_DEVICES = 1000
 
@@ -31,9 +31,8 @@ def decimal(data: bytes) -> bytes:
 
 def _rows(table: bytes) -> Iterator[list[int]]:
     for line in table.split(b"\n"):
-        words = line.split()
-        if words and all(map(_HEX.fullmatch, words)):
-            yield [int(word, 16) for word in words]
+        if _HEX_ROW.fullmatch(line):
+            yield [int(word, 16) for word in line.split()]
 
 
 def _softnet(table: bytes) -> bytes:
