@@ -49,9 +49,11 @@ async def probe_http(settings: HttpSettings, trust: Trust, folder: Path, around:
     """
     _begin(around)
     url = Url.of(around.place.url or f"http://{_authority(around)}/")
-    address = await around.address(settings)
     findings = around.findings
-    findings.set(_DURATION, findings.get("probe_dns_lookup_time_seconds") or 0.0, phase="resolve")
+    try:
+        address = await around.address(settings)
+    finally:
+        findings.set(_DURATION, findings.get("probe_dns_lookup_time_seconds") or 0.0, phase="resolve")
     for phase in ("connect", "tls", "processing", "transfer"):
         findings.set(_DURATION, 0, phase=phase)
     last = await _travel(settings, trust, first_request(settings, url, folder), address, around)
