@@ -18,7 +18,7 @@ from tests.servers.debian import ROOT, environment, program
 RULES = sorted((ROOT / "rules").glob("*.yml"))
 TESTS = sorted((ROOT / "rules" / "tests").glob("*.yml"))
 RUNBOOKS = ROOT / "docs" / "runbooks"
-SUBJECTS = "Host|Interface|Device|Firewall|Ups|Printer|Storage|Bgp|Ospf|Sentinel|Module|Ssh"
+SUBJECTS = "Host|Interface|Device|Firewall|Ups|Printer|Storage|Bgp|Ospf|Sentinel|Module|Probe|Ssh"
 HEADINGS = ["Meaning", "Impact", "Check", "Do", "Escalate"]
 
 
