@@ -32,7 +32,8 @@ class Channel(asyncssh.SSHClientSession[bytes]):
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
         self._replies: Replies | None = None
         self._news = asyncio.Event()
-        self.received = 0
+        self._arrived: list[bytes] = []
+        self._received = 0
         self.is_open = True
 
     @classmethod
@@ -54,8 +55,23 @@ class Channel(asyncssh.SSHClientSession[bytes]):
         quiet(chan)
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
-        self.received += len(data)
-        if datatype is None and self._replies is not None and self._replies.feed(data, self._monotonic()):
+        self._received += len(data)
+        if datatype is not None or self._replies is None:
+            return
+        # What TCP brings at once is a dozen packets: they are looked at together.
+        if not self._arrived:
+            asyncio.get_running_loop().call_soon(self._read)
+        self._arrived.append(data)
+
+    def counted(self) -> int:
+        """Bytes received since the last call."""
+        received, self._received = self._received, 0
+        return received
+
+    def _read(self) -> None:
+        data = b"".join(self._arrived)
+        self._arrived.clear()
+        if self._replies is not None and self._replies.feed(data, self._monotonic()):
             self._news.set()
 
     def eof_received(self) -> bool:
@@ -66,11 +82,13 @@ class Channel(asyncssh.SSHClientSession[bytes]):
         self._end()
 
     def _end(self) -> None:
+        self._read()
         self.is_open = False
         self._news.set()
 
     def send(self, data: bytes, replies: Replies, *, is_all: bool = False) -> None:
         """Starts a poll: its output goes to `replies`."""
+        self._arrived.clear()
         self._replies = replies
         self._news.clear()
         assert self._channel is not None

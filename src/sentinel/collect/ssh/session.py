@@ -196,8 +196,7 @@ class Session:
         self, channel: Channel, replies: Replies, sections: list[Section], until: float
     ) -> Failure | None:
         """Waits for the replies, each section within its own time; says why it stopped early."""
-        started, before = _now(), channel.received
-        count = 0
+        count, started = 0, _now()
         try:
             while not replies.is_complete:
                 if len(replies.done) > count:
@@ -210,7 +209,7 @@ class Session:
                     return Failure("deadline" if _left(until) <= 0 else "stuck")
             return None
         finally:
-            self._metrics.received.inc(channel.received - before)
+            self._metrics.received.inc(channel.counted())
 
     async def _connected(self, until: float) -> asyncssh.SSHClientConnection:
         if self._link.is_dead:
