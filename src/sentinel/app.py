@@ -28,6 +28,7 @@ from sentinel.faces import build_faces
 from sentinel.incidents.incidents import Incidents
 from sentinel.incidents.ledger import Ledger
 from sentinel.model.labels import Labels
+from sentinel.model.problem import UnusableError
 from sentinel.notify.dispatch import Dispatch
 from sentinel.notify.receiver import Receiver
 from sentinel.notify.receivers import build_receivers
@@ -35,7 +36,7 @@ from sentinel.notify.sender import Sender
 from sentinel.promql.engine import Engine
 from sentinel.reload import Configuration, Reloader, build
 from sentinel.rules.engine import RuleEngine
-from sentinel.runtime.clock import SystemClock
+from sentinel.runtime.clock import Clock, SystemClock
 from sentinel.runtime.follow import follow_wall_clock, watch_event_loop
 from sentinel.runtime.logs import set_up_logs
 from sentinel.runtime.memory import keep_freed_memory
@@ -43,6 +44,8 @@ from sentinel.runtime.notify import Systemd
 from sentinel.runtime.sockets import listen_datagrams, passed_datagram_sockets
 from sentinel.runtime.supervise import Supervisor
 from sentinel.series.head import Head
+from sentinel.series.remote.metrics import RemoteMetrics
+from sentinel.series.remote.writer import RemoteWriter
 from sentinel.sweeps import Sweeps
 from sentinel.web.app import create_app
 from sentinel.web.server import listen, serve
@@ -81,6 +84,7 @@ async def _run(path: Path) -> None:
         db = await stack.enter_async_context(
             Database.open(settings.store.url, clock=clock, data_dir=running.data_dir)
         )
+        writers = await stack.enter_async_context(_remote_writers(running, head, clock, registry))
         numbers = await stack.enter_async_context(_interface_numbers(db, running))
         drivers = Drivers(clock, registry, ssh_connects=settings.collect.ssh_connects, numbers=numbers)
         stack.push_async_callback(drivers.close)
@@ -156,8 +160,7 @@ async def _run(path: Path) -> None:
         app = create_app(faces, registry)
         _obey_signals(stop, reloader, systemd)
         systemd.ready(f"watching {len(running.targets)} targets")
-        facts = {"version": __version__, "targets": len(running.targets), "url": settings.daemon.external_url}
-        log.info("ready", extra={"facts": facts})
+        log.info("ready", extra={"facts": _facts(running)})
         await Supervisor(clock, registry).run(
             {
                 "polls": loops.run,
@@ -166,6 +169,7 @@ async def _run(path: Path) -> None:
                 **({"traps": lambda: traps.run(trap_channel)} if trap_channel is not None else {}),
                 "ledger": ledger.run,
                 "sender": sender.run,
+                **{f"remote write {name}": writer.run for name, writer in writers.items()},
                 "web": lambda: serve(app, channel),
                 "care": care.run,
                 "sweeps": sweeps.run,
@@ -177,6 +181,38 @@ async def _run(path: Path) -> None:
             stop,
         )
         log.info("stopped")
+
+
+def _facts(running: Configuration) -> dict[str, object]:
+    url = running.settings.daemon.external_url
+    return {"version": __version__, "targets": len(running.targets), "url": url}
+
+
+@asynccontextmanager
+async def _remote_writers(
+    running: Configuration, head: Head, clock: Clock, registry: CollectorRegistry
+) -> AsyncIterator[dict[str, RemoteWriter]]:
+    """One for each store, listening to the head; what is not sent at the end waits on disk.
+
+    Raises:
+        UnusableError: a folder for what waits cannot be made.
+    """
+    metrics = RemoteMetrics(registry)
+    writers = {}
+    for number, settings in enumerate(running.settings.history.remote_write):
+        folder = running.data_dir / "remote" / settings.name
+        try:
+            writers[settings.name] = RemoteWriter(settings, folder, clock=clock, metrics=metrics)
+        except OSError as error:
+            place = ("history", "remote_write", number)
+            text = f"cannot keep what waits in {folder}: {error.strerror}"
+            raise UnusableError([running.document.problem(place, text)]) from None
+        head.listen(writers[settings.name])
+    try:
+        yield writers
+    finally:
+        for writer in writers.values():
+            await writer.close()
 
 
 @asynccontextmanager

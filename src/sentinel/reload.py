@@ -48,6 +48,7 @@ _FIXED = (
     ("traps", "listen"),
     ("care", "backup_at"),
     ("care", "restart_grace"),
+    ("history", "remote_write"),
 )
 """Keys that a running daemon cannot take over."""
 

@@ -15,6 +15,7 @@ from sentinel.config.document import Document, Written, validated
 from sentinel.config.files import read_text
 from sentinel.config.jump import Jump
 from sentinel.config.notify import ReceiverSettings, RouteSettings
+from sentinel.config.remote import RemoteWriteSettings
 from sentinel.config.store import StoreSettings
 from sentinel.config.sweeps import SweepSettings
 from sentinel.config.toml import parse_toml
@@ -81,6 +82,8 @@ class HistorySettings(Written):
 
     memory: PositiveDuration = 3600.0
     """How much of every series stays in memory for rules and queries; at most 2h."""
+    remote_write: tuple[RemoteWriteSettings, ...] = ()
+    """Other stores that get every sample."""
 
     @field_validator("memory")
     @classmethod
@@ -88,6 +91,13 @@ class HistorySettings(Written):
         if not 600 <= seconds <= 7200:
             raise ValueError("must be between 10m and 2h")
         return seconds
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [one.name for one in self.remote_write]
+        if twice := next((name for name in names if names.count(name) > 1), ""):
+            raise ValueError(f"remote_write '{twice}' is given twice")
+        return self
 
 
 class CollectSettings(Written):

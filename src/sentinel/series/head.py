@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,13 @@ _META_FAMILIES: Final = {
 _KEPT_SELECTIONS: Final = 16_384
 _KEPT_ROWS: Final = 1_000_000
 """Rows of all kept selections together, so that passing queries do not fill the memory."""
+
+
+class Listener(Protocol):
+    """Whoever wants to have what the head gets."""
+
+    def append(self, batches: Sequence[Batch]) -> None: ...
+    def forget(self, source: Source) -> None: ...
 
 
 class Head:
@@ -67,16 +74,21 @@ class Head:
         self._symbols_used = 0
         self._newest = 0.0
         self._vacuumed_at = 0.0
+        self._listeners: list[Listener] = []
 
     # Writing
 
     def append(self, batches: Sequence[Batch]) -> None:
         """Store polls; late or repeated ones are dropped and counted in `rejected`."""
+        stored = []
         for batch in batches:
-            self._append(batch)
+            if self._append(batch):
+                stored.append(batch)
             self._newest = max(self._newest, batch.at)
         if self._newest - self._vacuumed_at > self.retention / 4:
             self.vacuum()
+        for listener in self._listeners:
+            listener.append(stored)
 
     def forget(self, source: Source) -> None:
         """A removed source: all of its series end now."""
@@ -84,6 +96,12 @@ class Head:
         if feed is not None:
             feed.end()
             self._forgotten.append(feed)
+            for listener in self._listeners:
+                listener.forget(source)
+
+    def listen(self, listener: Listener) -> None:
+        """Tell the listener of everything that is stored from now on."""
+        self._listeners.append(listener)
 
     def shift(self, seconds: float) -> None:
         """The clock was stepped by that much: what was polled keeps its age."""
@@ -169,12 +187,13 @@ class Head:
 
     # One batch
 
-    def _append(self, batch: Batch) -> None:
+    def _append(self, batch: Batch) -> bool:
+        """False: too late, nothing of it is stored."""
         at = milliseconds(batch.at)
         feed = self._feed(batch.source, at)
         if not feed.begin(at):
             self.rejected += len(batch.reading.layout) or 1
-            return
+            return False
         reading = batch.reading
         meta: tuple[float, ...] = ()
         if batch.source.labels:
@@ -188,6 +207,7 @@ class Head:
             feed.store_down(at, meta)
         feed.note(batch)
         self.rejected += feed.duplicates
+        return True
 
     def _feed(self, source: Source, at: float) -> Feed:
         feed = self._feeds.get(source)

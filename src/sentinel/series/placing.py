@@ -93,3 +93,14 @@ def meta_groups(names: tuple[str, ...], first: int) -> Iterator[Group]:
 
 def own_codes(labels: Labels, symbols: Symbols) -> dict[str, int]:
     return {name: symbols.code(value) for name, value in labels.pairs}
+
+
+def merged(own: Labels, labels: Labels) -> Labels:
+    """A series' labels with its source's; what clashes moves aside, as in Prometheus."""
+    together = dict(own)
+    for name, value in labels.pairs:
+        aside = name
+        while aside in together:
+            aside = f"exported_{aside}"
+        together[aside] = value
+    return Labels(together)

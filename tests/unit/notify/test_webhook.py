@@ -10,7 +10,8 @@ import pytest
 
 from sentinel.incidents.news import Event
 from sentinel.model.alert import AlertState
-from sentinel.notify.receivers.webhook import payload, retry_after
+from sentinel.notify.receivers.webhook import payload
+from sentinel.runtime.retry import retry_after
 from tests.unit.incidents.alerts import START, alert
 from tests.unit.notify.news import delivery, news
 

@@ -10,7 +10,6 @@ import contextlib
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -22,6 +21,7 @@ from sentinel.incidents.book import one_line
 from sentinel.notify.facts import AlertFacts, Facts
 from sentinel.notify.receiver import Delivery, Outcome, Result
 from sentinel.notify.redaction import Redaction
+from sentinel.runtime.retry import retry_after
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 MAX_ANSWER = 64 * 1024
@@ -31,7 +31,6 @@ MAX_DETAIL = 200
 """Characters of an answer that go into the log and the timeline."""
 READ_OUT = 0.5
 """Seconds; the status has been read by then, so nothing depends on it."""
-MAX_RETRY_AFTER = 3600.0
 _TRY_AGAIN = (408, 425, 429)
 _UNWELL = (429, 502, 503, 504)
 
@@ -140,22 +139,6 @@ def common(sets: Iterable[Mapping[str, str]]) -> dict[str, str]:
 def rfc3339(at: float) -> str:
     text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
-
-
-def retry_after(header: str | None, *, now: float) -> float | None:
-    """Seconds to wait; None without a usable header.
-
-    Source: RFC 9110 §10.2.3: a number of seconds, or a date.
-    """
-    if not header:
-        return None
-    if header.strip().isdecimal():
-        return min(float(header), MAX_RETRY_AFTER)
-    try:
-        at = parsedate_to_datetime(header).timestamp()
-    except (ValueError, OverflowError):
-        return None
-    return min(max(at - now, 0.0), MAX_RETRY_AFTER)
 
 
 async def _read_out(response: httpx.Response) -> None:
