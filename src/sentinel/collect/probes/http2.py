@@ -16,7 +16,7 @@ from sentinel.collect.probes.message import Head, Request, decoded, encoded
 from sentinel.collect.probes.stream import Stream
 from sentinel.runtime.clock import Clock
 
-MOST_EVENTS = 100_000
+MOST_EVENTS = 20_000
 """Events of one answer, after which the server is taken to send frames for their own sake."""
 _HEADER_LIST = 256 * 1024
 

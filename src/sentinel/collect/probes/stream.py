@@ -14,8 +14,8 @@ from sentinel.collect.probes.failure import ProbeFailure, network_failure
 from sentinel.collect.probes.resolve import Address
 
 CHUNK = 65536
-BREATH = 16
-"""Reads in a row without waiting, after which others get their turn."""
+BREATH = 0.005
+"""Seconds of reading without waiting, after which others get their turn."""
 
 
 class Stream:
@@ -25,7 +25,7 @@ class Stream:
         self._sock = sock
         self._where = where
         self._loop = asyncio.get_running_loop()
-        self._reads = 0
+        self._turn = self._loop.time()
         self._tls: ssl.SSLObject | None = None
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._ended = False
@@ -138,9 +138,9 @@ class Stream:
             raise network_failure(self._where, error) from None
 
     async def _receive(self) -> bytes:
-        self._reads += 1
-        if self._reads % BREATH == 0:
+        if self._loop.time() - self._turn > BREATH:
             await asyncio.sleep(0)  # where data is always there, nothing else would let others run
+            self._turn = self._loop.time()
         try:
             return await self._loop.sock_recv(self._sock, CHUNK)
         except OSError as error:
@@ -149,8 +149,8 @@ class Stream:
 
 _EXPIRED, _NOT_YET, _NAMES = 10, 9, (62, 64)
 """X509_V_ERR_CERT_HAS_EXPIRED, _CERT_NOT_YET_VALID, _HOSTNAME_MISMATCH and _IP_ADDRESS_MISMATCH."""
-_UNTRUSTED = (2, 18, 19, 20, 21, 27)
-"""Of X509_V_ERR: no issuer, self-signed, unable to verify the first certificate, not trusted."""
+_UNTRUSTED = (2, 7, 18, 19, 20, 21, 27)
+"""Of X509_V_ERR: no issuer, or signed by another of its name, self-signed, no way to a root, not trusted."""
 
 
 def tls_failure(where: str, name: str, error: ssl.SSLError) -> ProbeFailure:

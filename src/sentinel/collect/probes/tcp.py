@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -13,8 +15,10 @@ from sentinel.collect.probes.tls import Trust, tell_certificates
 from sentinel.model.pattern import Pattern
 
 LONGEST_LINE = 64 * 1024
-MOST_READ = 10 * 1024 * 1024
+MOST_READ = 1024 * 1024
 """Bytes of a conversation, after which the target is taken to be talking for talking's sake."""
+BREATH = 500
+"""Lines, after which others get their turn."""
 
 
 async def probe_tcp(settings: TcpSettings, trust: Trust, around: Around) -> None:
@@ -76,28 +80,31 @@ class _Lines:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
+        self._waiting: deque[bytes] = deque()
         self._rest = b""
         self._read = 0
+        self._taken = 0
 
     async def read(self) -> AsyncGenerator[str, None]:
         while True:
-            line, found, self._rest = self._rest.partition(b"\n")
-            if found:
-                yield _text(line)
-                continue
-            self._rest = line
-            if len(line) > LONGEST_LINE:
-                raise ProbeFailure("too_large", f"the target sent a line of more than {LONGEST_LINE} bytes")
+            while self._waiting:
+                self._taken += 1
+                if self._taken % BREATH == 0:
+                    await asyncio.sleep(0)  # very many short lines: others get their turn
+                yield _text(self._waiting.popleft())
             more = await self._stream.receive()
             self._read += len(more)
             if self._read > MOST_READ:
                 raise ProbeFailure("too_large", f"the target sent more than {MOST_READ} bytes")
+            *lines, self._rest = (self._rest + more).split(b"\n")
+            self._waiting.extend(lines)
+            if len(self._rest) > LONGEST_LINE:
+                raise ProbeFailure("too_large", f"the target sent a line of more than {LONGEST_LINE} bytes")
             if not more:
-                if line:
-                    self._rest = b""
-                    yield _text(line)
+                last, self._rest = self._rest, b""
+                if last:
+                    yield _text(last)
                 return
-            self._rest += more
 
 
 def _text(line: bytes) -> str:
