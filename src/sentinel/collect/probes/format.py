@@ -53,7 +53,7 @@ def _cannot(what: str) -> BeforeValidator:
     """A key of blackbox_exporter that there is nothing behind; the value that means "not used" is taken."""
 
     def check(written: Any) -> None:
-        if written not in (None, False, "", {}, []):
+        if written and str(written).lower() != "false":
             raise ValueError(what)
 
     return BeforeValidator(check)
