@@ -51,7 +51,7 @@ format: $(VENV)/.test ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-BENCHES := snmp ssh queries exposition
+BENCHES := snmp ssh probes queries rules exposition
 .PHONY: bench $(addprefix bench-,$(BENCHES))
 bench: $(addprefix bench-,$(BENCHES)) ## Measure everything beside its peers; figures in bench/out/
 $(addprefix bench-,$(BENCHES)): bench-%: $(VENV)/.test servers
@@ -60,6 +60,10 @@ $(addprefix bench-,$(BENCHES)): bench-%: $(VENV)/.test servers
 .PHONY: bench-snmp-fleet
 bench-snmp-fleet: $(VENV)/.test servers ## Poll a thousand simulated switches in one process, some of them silent
 	$(BIN)/python -m bench.snmp_fleet
+
+.PHONY: bench-ssh-fleet
+bench-ssh-fleet: $(VENV)/.test servers ## Poll 500 addresses of a real sshd in one process, some of them silent
+	$(BIN)/python -m bench.ssh_fleet
 
 .PHONY: conformance
 conformance: $(VENV)/.test ## Run Prometheus' engine tests: make conformance DIR=<folder of .test files>
