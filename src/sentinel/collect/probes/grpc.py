@@ -50,7 +50,7 @@ async def probe_grpc(settings: GrpcSettings, trust: Trust, around: Around) -> No
         if settings.tls:
             await stream.start_tls(trust.context(), trust.name(around.place.host))
             findings.set("probe_grpc_ssl", 1)
-            tell_certificates(findings, stream)
+            tell_certificates(findings, stream, trust)
         code, said, message = await _check(settings, stream, around)
     finally:
         stream.close()

@@ -101,7 +101,7 @@ async def _travel(
             )
             if not location:
                 if is_ssl:
-                    tell_certificates(around.findings, stream)
+                    tell_certificates(around.findings, stream, trust)
                     tell_cipher(around.findings, stream)
                 await _read_body(pieces, body, head, around)
                 return _Last(head, body, is_ssl)
@@ -113,7 +113,7 @@ async def _travel(
                 )
             if not settings.follows:
                 if is_ssl:
-                    tell_certificates(around.findings, stream)
+                    tell_certificates(around.findings, stream, trust)
                     tell_cipher(around.findings, stream)
                 return _Last(head, body, is_ssl)
             request = travel.next(request, head, location)

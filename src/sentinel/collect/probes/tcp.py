@@ -34,7 +34,7 @@ async def probe_tcp(settings: TcpSettings, trust: Trust, around: Around) -> None
     try:
         if settings.tls:
             await stream.start_tls(trust.context(), trust.name(around.place.host))
-            tell_certificates(findings, stream)
+            tell_certificates(findings, stream, trust)
         await _converse(settings, trust, around, stream)
     finally:
         stream.close()
@@ -52,7 +52,7 @@ async def _converse(settings: TcpSettings, trust: Trust, around: Around, stream:
             await stream.send(f"{send}\n".encode("utf-8", "surrogateescape"))
         if step.starttls:
             await stream.start_tls(trust.context(), trust.name(around.place.host))
-            tell_certificates(around.findings, stream)
+            tell_certificates(around.findings, stream, trust)
             lines = _Lines(stream)  # what came before TLS is not to be believed
 
 

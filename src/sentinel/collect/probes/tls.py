@@ -6,12 +6,12 @@ import contextlib
 import hashlib
 import ssl
 import tempfile
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
 
 from sentinel.collect.probes.distinguished import written
@@ -33,6 +33,9 @@ _KEY_EXCHANGES = ("ECDHE-ECDSA", "ECDHE-RSA", "ECDHE-PSK", "DHE-RSA", "DHE-DSS",
 LONGEST_CHAIN = 20
 """Certificates that are looked at."""
 
+MOST_CHAINS = 1000
+"""Chains of certificates that are remembered for each module."""
+
 _Stamp = tuple[tuple[str, int, int], ...]
 
 
@@ -44,6 +47,7 @@ class Trust:
         self._folder = folder
         self._alpn = alpn
         self._made: tuple[_Stamp, ssl.SSLContext] | None = None
+        self._read: OrderedDict[bytes, Shown | None] = OrderedDict()
 
     def context(self) -> ssl.SSLContext:
         """
@@ -62,6 +66,21 @@ class Trust:
     def name(self, host: str) -> str:
         """The name that the certificate must prove."""
         return self._settings.server_name or host
+
+    def shown(self, secured: ssl.SSLObject) -> Shown | None:
+        """What its certificates say; read once, for they stay the same for months. None: nothing readable."""
+        sent = _sent(secured)
+        if not sent:
+            return None
+        verified = (
+            [] if secured.context.verify_mode == ssl.CERT_NONE else _chain(secured, "get_verified_chain")
+        )
+        key = hashlib.sha256(b"".join((*sent, b"/", *verified))).digest()
+        if key not in self._read:
+            self._read[key] = _read(sent, verified)
+            if len(self._read) > MOST_CHAINS:
+                self._read.popitem(last=False)
+        return self._read[key]
 
     def _stamps(self) -> Iterator[tuple[str, int, int]]:
         for name in (self._settings.ca_file, self._settings.cert_file, self._settings.key_file):
@@ -115,24 +134,34 @@ class Trust:
 
 
 @dataclass(frozen=True, slots=True)
-class Certificates:
-    """What a server showed."""
+class Shown:
+    """What the certificates of a connection say, ready to be told."""
 
-    sent: tuple[x509.Certificate, ...]
-    verified: tuple[x509.Certificate, ...]
-    """From the server's own to the root; none where nothing was verified."""
+    earliest_expiry: float
+    """Unix seconds."""
+    chain_expiry: float | None
+    """The same of the chain that was verified; None: nothing was."""
+    own: Mapping[str, str]
+    """Labels of the server's own certificate."""
 
 
-def certificates(stream: Stream) -> Certificates:
+def tell_certificates(findings: Findings, stream: Stream, trust: Trust) -> None:
+    """The series about TLS of a connection that has it."""
     secured = stream.tls
-    if secured is None:
-        return Certificates((), ())
-    sent = _chain(secured, "get_unverified_chain")
-    if not sent:
-        own = secured.getpeercert(binary_form=True)
-        sent = [own] if own else []
-    verified = [] if secured.context.verify_mode == ssl.CERT_NONE else _chain(secured, "get_verified_chain")
-    return Certificates(_parsed(sent), _parsed(verified))
+    assert secured is not None
+    findings.set("probe_tls_version_info", 1, version=_SPOKEN.get(secured.version() or "", "unknown"))
+    shown = trust.shown(secured)
+    if shown is None:
+        return
+    findings.set("probe_ssl_earliest_cert_expiry", shown.earliest_expiry)
+    if shown.chain_expiry is not None:
+        findings.set("probe_ssl_last_chain_expiry_timestamp_seconds", shown.chain_expiry)
+    findings.set("probe_ssl_last_chain_info", 1, **shown.own)
+
+
+def _sent(secured: ssl.SSLObject) -> list[bytes]:
+    own = secured.getpeercert(binary_form=True)
+    return _chain(secured, "get_unverified_chain") or ([own] if own else [])
 
 
 def _chain(secured: ssl.SSLObject, which: str) -> list[bytes]:
@@ -149,34 +178,21 @@ _DER = 2
 """_ssl.ENCODING_DER"""
 
 
-def _parsed(chain: list[bytes]) -> tuple[x509.Certificate, ...]:
+def _read(sent: Sequence[bytes], verified: Sequence[bytes]) -> Shown | None:
     try:
-        return tuple(x509.load_der_x509_certificate(one) for one in chain)
+        chain = [x509.load_der_x509_certificate(one) for one in sent]
+        proven = [x509.load_der_x509_certificate(one) for one in verified]
     except ValueError:  # OpenSSL is more patient with what is not quite DER
-        return ()
-
-
-def tell_certificates(findings: Findings, stream: Stream) -> None:
-    """The series about TLS of a connection that has it."""
-    shown = certificates(stream)
-    secured = stream.tls
-    assert secured is not None
-    findings.set("probe_tls_version_info", 1, version=_SPOKEN.get(secured.version() or "", "unknown"))
-    if not shown.sent:
-        return
-    findings.set("probe_ssl_earliest_cert_expiry", _earliest(shown.sent))
-    if shown.verified:
-        findings.set("probe_ssl_last_chain_expiry_timestamp_seconds", _earliest(shown.verified))
-    own = shown.sent[0]
-    findings.set(
-        "probe_ssl_last_chain_info",
-        1,
-        fingerprint_sha256=hashlib.sha256(own.public_bytes(Encoding.DER)).hexdigest(),
-        subject=_dn(own, "subject"),
-        issuer=_dn(own, "issuer"),
-        subjectalternative=",".join(_dns_names(own)),
-        serialnumber=_serial(own),
-    )
+        return None
+    own = chain[0]
+    labels = {
+        "fingerprint_sha256": hashlib.sha256(sent[0]).hexdigest(),
+        "subject": _dn(own, "subject"),
+        "issuer": _dn(own, "issuer"),
+        "subjectalternative": ",".join(_dns_names(own)),
+        "serialnumber": _serial(own),
+    }
+    return Shown(_earliest(chain), _earliest(proven) if proven else None, labels)
 
 
 def tell_cipher(findings: Findings, stream: Stream) -> None:
@@ -200,7 +216,7 @@ def cipher_name(openssl: str) -> str:
     return f"TLS_{exchange.replace('-', '_')}_WITH_{rest}"
 
 
-def _earliest(chain: tuple[x509.Certificate, ...]) -> float:
+def _earliest(chain: Sequence[x509.Certificate]) -> float:
     return min(one.not_valid_after_utc.timestamp() for one in chain)
 
 
