@@ -109,8 +109,12 @@ def _packed(labels: Labels) -> str:
     return str(labels).replace('", ', '",')
 
 
-def fleet(series: int, *, seconds: float = 3600.0, seed: int = 1) -> Fleet:
-    """About that many series over that time, with resets, full disks and ports that flap."""
+def fleet(series: int, *, seconds: float = 3600.0, seed: int = 1, end: float | None = None) -> Fleet:
+    """About that many series over that time, with resets, full disks and ports that flap.
+
+    Args:
+        end: Unix seconds of the end; None: a fixed instant long ago.
+    """
     shape = Layout.of(_series())
     hosts = max(series // len(shape), 1)
     polls = int(seconds / INTERVAL)
@@ -123,7 +127,8 @@ def fleet(series: int, *, seconds: float = 3600.0, seed: int = 1) -> Fleet:
         for n in range(hosts)
     )
     phases: Floats = np.sort(rng.uniform(0, INTERVAL - 1, hosts)).astype(np.float64).round(3)
-    times: Floats = START + INTERVAL * np.arange(polls, dtype=np.float64)
+    start = START if end is None else float(int(end)) - INTERVAL * polls
+    times: Floats = start + INTERVAL * np.arange(polls, dtype=np.float64)
     return Fleet(shape, sources, values, times, phases)
 
 

@@ -24,6 +24,8 @@ class Store:
         self.kind = kind
         self._folder = folder
         self.port = free_port()
+        self.config = folder / "store.yml"
+        """Prometheus' own, empty unless somebody writes it before the start or a reload."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -72,15 +74,16 @@ class Store:
                 "-search.latencyOffset=0s",
                 "-loggerLevel=ERROR",
             ]
-        config = self._folder / "store.yml"
-        config.write_text("global: {}\n")
+        if not self.config.exists():
+            self.config.write_text("global: {}\n")
         return [
             program("prometheus"),
-            f"--config.file={config}",
+            f"--config.file={self.config}",
             f"--storage.tsdb.path={data}",
             "--storage.tsdb.retention.time=20y",
             f"--web.listen-address=127.0.0.1:{self.port}",
             "--web.enable-remote-write-receiver",
+            "--web.enable-lifecycle",
             "--log.level=warn",
         ]
 
