@@ -69,8 +69,9 @@ class Channel(asyncssh.SSHClientSession[bytes]):
             asyncio.get_running_loop().call_soon(self._read)
         self._arrived.append(data)
 
-    def counted(self) -> int:
-        """Bytes received since the last call."""
+    def rest(self) -> int:
+        """The poll is over, and what is printed from now on goes nowhere. Bytes received since the last call."""
+        self._replies = None
         received, self._received = self._received, 0
         return received
 

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from sentinel.collect.collector import PollError
-from sentinel.collect.ssh.assemble import Assembly
+from sentinel.collect.ssh.assemble import Assembly, Layouts
 from sentinel.collect.ssh.metrics import SshMetrics
 from sentinel.collect.ssh.modules import Section, SshModule
 from sentinel.collect.ssh.parsers import Part, Shapes
@@ -75,16 +75,18 @@ class SshCollector:
         session: Runner,
         *,
         shapes: Shapes,
+        layouts: Layouts,
         clock: Clock,
         metrics: SshMetrics,
     ) -> None:
+        """`shapes` and `layouts` are shared by all hosts."""
         self._name = name
         self.session = session
         self._shapes = shapes
         self._clock = clock
         self._metrics = metrics
         self._states = [_State(section, names=section.parser.names) for section in module.sections]
-        self._assembly = Assembly([section.parser for section in module.sections])
+        self._assembly = Assembly([section.parser for section in module.sections], layouts)
 
     async def poll(self, *, at: float, timeout: float) -> Reading:
         until = asyncio.get_running_loop().time() + timeout - min(0.5, timeout * 0.1)

@@ -10,6 +10,7 @@ from functools import partial
 from prometheus_client import CollectorRegistry
 
 from sentinel.collect.collector import Collector, PollError
+from sentinel.collect.ssh.assemble import Layouts
 from sentinel.collect.ssh.collector import SshCollector
 from sentinel.collect.ssh.connection import Address, Options
 from sentinel.collect.ssh.credentials import CredentialError, read_credentials
@@ -53,6 +54,7 @@ class SshDriver:
         self._metrics = SshMetrics(registry)
         self._connects = asyncio.Semaphore(max_connects)
         self._shapes = Shapes()
+        self._layouts = Layouts()
         self._options: dict[SshAuth, Options] = {}
         self._known_hosts: dict[str, KnownHosts] = {}
         self._jumps = Jumps(clock, self._metrics, self._connects)
@@ -77,6 +79,7 @@ class SshDriver:
             self._modules[module],
             session,
             shapes=self._shapes,
+            layouts=self._layouts,
             clock=self._clock,
             metrics=self._metrics,
         )

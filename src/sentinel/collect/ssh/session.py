@@ -209,7 +209,7 @@ class Session:
                     return Failure("deadline" if _left(until) <= 0 else "stuck")
             return None
         finally:
-            self._metrics.received.inc(channel.counted())
+            self._metrics.received.inc(channel.rest())
 
     async def _connected(self, until: float) -> asyncssh.SSHClientConnection:
         if self._link.is_dead:
