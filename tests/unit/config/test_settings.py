@@ -10,7 +10,7 @@ import pytest
 from docs.build import configuration_reference
 from pydantic import BaseModel
 
-from sentinel.config.address import split_address
+from sentinel.config.address import split_address, split_place
 from sentinel.config.auth import SnmpAuth, SshAuth
 from sentinel.config.document import validated
 from sentinel.config.notify import EmailSettings, RouteSettings, WebhookSettings
@@ -105,3 +105,37 @@ def test_addresses_split_into_host_and_port(written: str, parts: tuple[str, int 
 def test_what_is_no_address_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match="not a"):
         split_address(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "parts"),
+    [
+        ("https://a.example.org", ("a.example.org", None)),
+        ("http://192.0.2.1:8080/a/b?c=d&e=%20", ("192.0.2.1", 8080)),
+        ("https://[2001:db8::1]:8443/", ("2001:db8::1", 8443)),
+        ("a.example.org:25", ("a.example.org", 25)),
+    ],
+)
+def test_places_are_addresses_or_urls(written: str, parts: tuple[str, int | None]) -> None:
+    assert split_place(written) == parts
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "ftp://a.example.org/",
+        "https://",
+        "https:///x",
+        "https://user:word@a.example.org/",
+        "https://a.example.org/#top",
+        "https://a.example.org/a b",
+        "https://a.example.org/\r\nX: y",
+        "https://a.example.org:0/",
+        "https://ünï.example.org/",
+        "https://a;b/",
+        "https://[::1/",
+    ],
+)
+def test_what_is_no_place_to_probe_is_refused(written: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - each says what is wrong in its own words
+        split_place(written)

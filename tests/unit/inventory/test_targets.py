@@ -13,7 +13,7 @@ from sentinel.inventory.targets import Kind, build_targets, read_targets
 from sentinel.model.problem import UnusableError
 from sentinel.model.target import Target
 
-KINDS: dict[str, Kind] = {"local": "local", "linux": "ssh", "if_mib": "snmp"}
+KINDS: dict[str, Kind] = {"local": "local", "linux": "ssh", "if_mib": "snmp", "http_2xx": "probe"}
 AUTH = (
     '[auth.pub]\nkind = "snmp"\n[auth.key]\nkind = "ssh"\nusername = "u"\npassword = "p"\nknown_hosts = "k"\n'
 )
@@ -99,3 +99,12 @@ def test_problems_of_all_files_come_at_once(tmp_path: Path) -> None:
     assert any("x.toml:1:2: not TOML" in one for one in found)
     assert any("y.toml:2:1: unknown key 'nam'" in one for one in found)
     assert any("z.toml: cannot be read" in one for one in found)
+
+
+def test_a_url_is_for_probes() -> None:
+    text = '[[target]]\nname = "a"\naddress = "https://a.example.org:8443/x?y=z"\nmodules = ["{}"]\n'
+    (one,) = build(text.format("http_2xx"))
+    assert (one.host, one.port, one.url) == ("a.example.org", 8443, "https://a.example.org:8443/x?y=z")
+    assert problems(text.format("if_mib")) == [
+        "c:10:12: address: a URL is for probe modules, and 'if_mib' is none: write HOST or HOST:PORT"
+    ]
