@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pty
+import shutil
 import signal
 import socket
 import subprocess
@@ -65,21 +66,20 @@ async def poll(host: Polled) -> dict[str, float]:
 
 async def test_postgresql(server: Sshd, folder: Path) -> None:
     with services.postgresql(folder) as port:
-        psql = [
-            services.postgresql_program("psql"),
-            "-h",
-            str(folder),
-            "-p",
-            str(port),
-            "-U",
-            "postgres",
-            "-qc",
-        ]
-        for text in ("create database shop", "create role sentinel login", "grant pg_monitor to sentinel"):
+        where = ["-h", str(folder), "-p", str(port), "-U", "postgres"]
+        psql = [services.postgresql_program("psql"), *where, "-qc"]
+        hostile = 'create database "bad\nup\t\t\t\t0\n"'
+        for text in (
+            "create database shop",
+            hostile,
+            "create role sentinel login",
+            "grant pg_monitor to sentinel",
+        ):
             subprocess.run([*psql, text], env=environment(), check=True, timeout=20)
         async with probing(server, "postgresql", host=str(folder), port=str(port), user="sentinel") as host:
             found = await poll(host)
             assert found["pg_up{}"] == 1
+            assert found['pg_stat_activity_count{datname="bad up    0", state="active"}'] == 0
             assert found["pg_settings_max_connections{}"] == 100
             assert found['pg_stat_activity_count{datname="postgres", state="active"}'] == 1
             assert found['pg_stat_activity_count{datname="shop", state="active"}'] == 0
@@ -257,6 +257,7 @@ async def test_certificates(server: Sshd, folder: Path) -> None:
             check=True, capture_output=True, timeout=20,
         )  # fmt: skip
     (folder / "broken.crt").write_text("no certificate")
+    shutil.copy(folder / "www.pem", folder / "x\nnotAfter=Jan  1 00:00:00 1999 GMT\n.pem")
     paths = [f"{folder}/*.pem", f"{folder}/none/*.pem", f"{folder}/broken.crt", f"{folder}/missing.crt"]
     async with probing(server, "certificates", paths=paths) as host:
         found = await poll(host)
@@ -265,7 +266,8 @@ async def test_certificates(server: Sshd, folder: Path) -> None:
     assert 'issuer_CN="old one.example.com"' in until
     assert found[until] == pytest.approx(time.time() + 86400, abs=120)
     assert found[_one(found, "x509_cert_not_before", "www")] == pytest.approx(time.time(), abs=120)
-    assert found["x509_read_errors{}"] == 2
+    assert len([series for series in found if series.startswith("x509_cert_not_after")]) == 2
+    assert found["x509_read_errors{}"] == 3  # the hostile name among them
 
 
 async def test_backups(server: Sshd, folder: Path) -> None:
