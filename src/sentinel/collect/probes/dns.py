@@ -83,7 +83,7 @@ async def _over_tcp(
     stream = await Stream.connect(*server, source=settings.source_ip_address)
     try:
         if settings.dns_over_tls:
-            await stream.start_tls(trust.context(), trust.name(around.place.host))
+            await trust.secure(stream, around.place.host)
         asked = clock.monotonic()
         around.findings.set(_DURATION, asked - started, phase="connect")
         try:

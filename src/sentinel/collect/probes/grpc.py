@@ -48,7 +48,7 @@ async def probe_grpc(settings: GrpcSettings, trust: Trust, around: Around) -> No
     stream = await Stream.connect(address, port)
     try:
         if settings.tls:
-            await stream.start_tls(trust.context(), trust.name(around.place.host))
+            await trust.secure(stream, around.place.host)
             findings.set("probe_grpc_ssl", 1)
             tell_certificates(findings, stream, trust)
         code, said, message = await _check(settings, stream, around)

@@ -160,7 +160,7 @@ async def _connect(
     connected = clock.monotonic()
     findings.add(_DURATION, connected - started, phase="connect")
     if request.url.scheme == "https":
-        await stream.start_tls(trust.context(), trust.name(request.url.host))
+        await trust.secure(stream, request.url.host)
         findings.add(_DURATION, clock.monotonic() - connected, phase="tls")
     return stream
 

@@ -33,7 +33,7 @@ async def probe_tcp(settings: TcpSettings, trust: Trust, around: Around) -> None
     stream = await Stream.connect(address, port, source=settings.source_ip_address)
     try:
         if settings.tls:
-            await stream.start_tls(trust.context(), trust.name(around.place.host))
+            await trust.secure(stream, around.place.host)
             tell_certificates(findings, stream, trust)
         await _converse(settings, trust, around, stream)
     finally:
@@ -51,7 +51,7 @@ async def _converse(settings: TcpSettings, trust: Trust, around: Around, stream:
         if send:
             await stream.send(f"{send}\n".encode("utf-8", "surrogateescape"))
         if step.starttls:
-            await stream.start_tls(trust.context(), trust.name(around.place.host))
+            await trust.secure(stream, around.place.host)
             tell_certificates(around.findings, stream, trust)
             lines = _Lines(stream)  # what came before TLS is not to be believed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import ssl
@@ -47,6 +48,7 @@ class Trust:
         self._folder = folder
         self._alpn = alpn
         self._made: tuple[_Stamp, ssl.SSLContext] | None = None
+        self._turn = asyncio.Lock()
         self._read: OrderedDict[bytes, Shown | None] = OrderedDict()
 
     def context(self) -> ssl.SSLContext:
@@ -63,9 +65,13 @@ class Trust:
             raise ProbeFailure("tls_config", f"tls_config cannot be used: {said}") from None
         return self._made[1]
 
-    def name(self, host: str) -> str:
-        """The name that the certificate must prove."""
-        return self._settings.server_name or host
+    async def secure(self, stream: Stream, host: str) -> None:
+        """Start TLS with a server that must prove this name, or the one the settings have in its place.
+
+        Raises:
+            ProbeFailure: with the reason.
+        """
+        await stream.start_tls(self.context(), self._settings.server_name or host, self._turn)
 
     def shown(self, secured: ssl.SSLObject) -> Shown | None:
         """What its certificates say; read once, for they stay the same for months. None: nothing readable."""
