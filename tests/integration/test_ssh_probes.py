@@ -192,9 +192,14 @@ async def test_haproxy_says_what_its_own_exporter_says(server: Sshd, folder: Pat
                 is_down = 'haproxy_server_status{proxy="app", server="s2", state="DOWN"}'
                 found = await _until(host, lambda found: found[is_down] == 1)
             theirs = _exposed(_page(f"{base}/metrics"))
+            server.fake("perl", "exit 1")
+            async with probing(server, "haproxy", socket=str(sock)) as host:
+                by_python = await poll(host)
+            server.unfake("perl")
             async with probing(server, "haproxy", url=f"{base}/haproxy;csv") as host:
                 by_page = await poll(host)
     assert found["haproxy_up{}"] == 1
+    assert set(by_python) == set(found)
     assert set(found) - set(theirs) == {"haproxy_up{}"}
     for series, value in found.items():
         if "_status{" in series or "limit" in series or "weight" in series or "active_servers" in series:
