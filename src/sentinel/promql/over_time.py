@@ -141,15 +141,21 @@ def _absolute_deviation(samples: Samples, _span: Span, _parameters: Parameters) 
 
 
 def _changes(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
-    before, after = samples.values[:-1], samples.values[1:]
-    changed = (after != before) & ~(np.isnan(after) & np.isnan(before)) & samples.held[1:]
-    number: Floats = changed.sum(axis=0).astype(np.float64)
+    changed = samples.values[1:] != samples.values[:-1]
+    if not samples.is_full:
+        changed &= samples.held[1:]
+    nan = np.isnan(samples.values)
+    if nan.any():
+        changed &= ~(nan[1:] & nan[:-1])
+    number: Floats = np.count_nonzero(changed, axis=0).astype(np.float64)
     return number
 
 
 def _resets(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
-    fell = (samples.values[1:] < samples.values[:-1]) & samples.held[1:]
-    number: Floats = fell.sum(axis=0).astype(np.float64)
+    fell = samples.values[1:] < samples.values[:-1]
+    if not samples.is_full:
+        fell &= samples.held[1:]
+    number: Floats = np.count_nonzero(fell, axis=0).astype(np.float64)
     return number
 
 
@@ -166,13 +172,14 @@ def _regression(samples: Samples, since: Floats | float) -> tuple[Floats, Floats
     weights = offsets / (offsets * offsets).sum(axis=0)
     middle = middle + samples.stamps[0]
     if samples.slots is not None:
-        weights, middle = weights[:, samples.slots], middle[samples.slots]
+        weights, middle = weights.take(samples.slots, axis=1), middle[samples.slots]
     first = samples.values[0]
     rises = samples.values - first
     if not samples.is_full:
         rises = np.where(samples.held, rises, 0.0)
     total = rises.sum(axis=0)
-    slope = np.where(np.isfinite(total), np.einsum("ij,ij->j", weights, rises), np.nan)
+    rises *= weights
+    slope = np.where(np.isfinite(total), rises.sum(axis=0), np.nan)
     value: Floats = first + total / samples.count + slope * (since - middle)
     return slope, value
 
