@@ -90,7 +90,20 @@ async def test_postgresql(server: Sshd, folder: Path) -> None:
             before = found[_one(found, "pg_stat_database_xact_commit", 'datname="postgres"')]
             found = await poll(host)
             assert found[_one(found, "pg_stat_database_xact_commit", 'datname="postgres"')] >= before
-        assert "ERROR" not in (folder / "postgresql.log").read_text()
+        with services.postgresql_standby(folder, port) as replica:
+            async with probing(
+                server, "postgresql", host=str(folder), port=str(replica), user="sentinel"
+            ) as host:
+                found = await poll(host)
+                assert (found["pg_up{}"], found["pg_replication_is_replica{}"]) == (1, 1)
+                assert found["pg_replication_lag_seconds{}"] < 60
+            async with probing(
+                server, "postgresql", host=str(folder), port=str(port), user="sentinel"
+            ) as host:
+                found = await poll(host)
+                assert found['pg_replication_slots_active{slot_name="standby", slot_type="physical"}'] == 1
+                assert found[_one(found, "pg_stat_replication_pg_wal_lsn_diff", "walreceiver")] >= 0
+        assert "ERROR" not in (folder / "data.log").read_text()
     async with probing(server, "postgresql", host=str(folder), port=str(port), user="sentinel") as host:
         reading = await host.poll()
         assert figures(reading) == {"pg_up{}": 0.0}

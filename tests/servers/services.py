@@ -133,14 +133,11 @@ def apache(folder: Path) -> Iterator[str]:
 @contextmanager
 def postgresql(folder: Path) -> Iterator[int]:
     """A fresh cluster whose superuser is `postgres`, with the socket in the folder. Gives the port."""
-    port, data = free_port(), folder / "data"
+    data = folder / "data"
     data.mkdir()
-    as_user: list[str] = []
     if os.getuid() == 0:
         for path in (folder, data):
             os.chown(path, _NOBODY, _NOBODY)
-        setpriv = shutil.which("setpriv") or "setpriv"
-        as_user = [setpriv, f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups", "--"]
     initdb = [
         postgresql_program("initdb"),
         "-D",
@@ -153,17 +150,62 @@ def postgresql(folder: Path) -> Iterator[int]:
         "--locale=C",
     ]
     subprocess.run(
-        [*as_user, *initdb], env=environment(), check=True, capture_output=True, timeout=120, cwd="/"
+        [*_as_nobody(), *initdb], env=environment(), check=True, capture_output=True, timeout=120, cwd="/"
     )
+    with _postgres(folder, data) as port:
+        yield port
+
+
+@contextmanager
+def postgresql_standby(folder: Path, primary: int) -> Iterator[int]:
+    """A streaming replica of the cluster in the folder, which is read by the slot `standby`. Gives its port."""
+    data = folder / "standby"
+    where = ["-h", str(folder), "-p", str(primary), "-U", "postgres"]
+    copy = [
+        postgresql_program("pg_basebackup"),
+        *where,
+        "-D",
+        str(data),
+        "-R",
+        "-C",
+        "-S",
+        "standby",
+        "-c",
+        "fast",
+        "-N",
+    ]
+    subprocess.run(
+        [*_as_nobody(), *copy], env=environment(), check=True, capture_output=True, timeout=120, cwd="/"
+    )
+    with _postgres(folder, data) as port:
+        yield port
+
+
+def _as_nobody() -> list[str]:
+    if os.getuid() != 0:
+        return []
+    return [
+        shutil.which("setpriv") or "setpriv",
+        f"--reuid={_NOBODY}",
+        f"--regid={_NOBODY}",
+        "--clear-groups",
+        "--",
+    ]
+
+
+@contextmanager
+def _postgres(folder: Path, data: Path) -> Iterator[int]:
+    port = free_port()
     server = [postgresql_program("postgres"), "-D", str(data), "-p", str(port), "-k", str(folder), "-F",
-              "-c", "listen_addresses=127.0.0.1"]  # fmt: skip
-    with _running([*as_user, *server], folder / "postgresql.log", lambda: _is_up(folder, port)):
+              "-c", "listen_addresses="]  # fmt: skip
+    log = folder / f"{data.name}.log"
+    with _running([*_as_nobody(), *server], log, lambda: _is_up(folder, port)):
         yield port
 
 
 def _is_up(folder: Path, port: int) -> bool:
     done = subprocess.run(
-        [postgresql_program("pg_isready"), "-q", "-h", str(folder), "-p", str(port)],
+        [postgresql_program("pg_isready"), "-q", "-h", str(folder), "-p", str(port), "-U", "postgres"],
         env=environment(),
         check=False,
     )
