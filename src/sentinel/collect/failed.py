@@ -1,4 +1,4 @@
-"""Why polls fail, as series: sentinel_poll_failed{instance, job, reason} is 1 while they do, and otherwise not there."""
+"""Why polls fail, as series: sentinel_poll_failed{instance, job, reason} is 1 while they do, else not there."""
 
 from __future__ import annotations
 

@@ -18,7 +18,10 @@ from tests.servers.debian import ROOT, environment, program
 RULES = sorted((ROOT / "rules").glob("*.yml"))
 TESTS = sorted((ROOT / "rules" / "tests").glob("*.yml"))
 RUNBOOKS = ROOT / "docs" / "runbooks"
-SUBJECTS = "Host|Interface|Device|Firewall|Ups|Printer|Storage|Bgp|Ospf|Sentinel|Module|Probe|Ssh|Postgresql|Mysql|Redis|Nginx|Apache|Haproxy|Container|Process|Certificate|Backup|Log|Security|Package|Port"
+SUBJECTS = (
+    "Host|Interface|Device|Firewall|Ups|Printer|Storage|Bgp|Ospf|Sentinel|Module|Probe|Ssh|Postgresql|Mysql|Redis|"
+    "Nginx|Apache|Haproxy|Container|Process|Certificate|Backup|Log|Security|Package|Port"
+)
 HEADINGS = ["Meaning", "Impact", "Check", "Do", "Escalate"]
 
 
