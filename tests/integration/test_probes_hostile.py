@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from sentinel.collect.probes.modules import ProbeModule
+from sentinel.collect.probes.policy import only
 from tests.servers.authority import Authority
 from tests.servers.outside import Talk, Web, answering, page, talking, talking_elsewhere
 from tests.unit.probes.asking import Answer, ask, module
@@ -124,7 +125,9 @@ async def test_a_bad_service_costs_one_probe(
     prober: str, settings: dict[str, Any], talk: Talk, reason: str
 ) -> None:
     with talking_elsewhere(talk) as port:
-        assert (await held(module(prober, **settings), f"127.0.0.1:{port}")).reason == reason
+        patience = TIMEOUT if reason == "timeout" else 5.0
+        answer = await held(module(prober, **settings), f"127.0.0.1:{port}", timeout=patience)
+        assert answer.reason == reason
 
 
 async def test_a_body_that_unpacks_without_end_takes_little_memory() -> None:
@@ -163,6 +166,17 @@ async def test_a_redirect_does_not_lead_inside(location: str, reason: str) -> No
         answer = await held(module("http"), f"http://127.0.0.1:{port}/")
         assert answer.reason == reason, answer.reading.detail
         assert len(web.requests) == 1
+
+
+@pytest.mark.parametrize("prober", ["http", "tcp", "dns", "icmp", "ntp", "grpc"])
+async def test_a_name_that_turns_out_to_lie_inside_is_not_asked(prober: str) -> None:
+    """What /probe asks is held to where it may go by the address that is connected to, not by the name."""
+    web = Web({"/": page(b"secret")})
+    settings: dict[str, Any] = {"query_name": "a.example"} if prober == "dns" else {}
+    async with talking(web.talk) as port:
+        address = "localhost" if prober == "icmp" else f"localhost:{port}"
+        answer = await ask(module(prober, **settings), address, policy=only((), lambda _: True))
+    assert (answer.reason, web.requests) == ("forbidden", [])
 
 
 async def test_a_redirect_to_another_host_gets_no_secret(tmp_path: Path) -> None:
