@@ -8,7 +8,6 @@ from contextlib import suppress
 
 import asyncssh
 
-from sentinel.collect.ssh.receive import Receiver
 from sentinel.collect.ssh.script import Replies
 
 Monotonic = Callable[[], float]
@@ -36,8 +35,6 @@ class Channel(asyncssh.SSHClientSession[bytes]):
         self._arrived: list[bytes] = []
         self._received = 0
         self.is_open = True
-        self.is_fast = False
-        """What it prints is not looked at packet by packet."""
 
     @classmethod
     async def start(
@@ -50,10 +47,7 @@ class Channel(asyncssh.SSHClientSession[bytes]):
         # Dropbear signals the shell alone, and what it runs would be out of reach after that.
         version = str(connection.get_extra_info("server_version", ""))
         channel = cls(monotonic, takes_signals="dropbear" not in version.lower())
-        opened, _ = await connection.create_session(
-            lambda: channel, command, encoding=None, request_pty=False
-        )
-        channel.is_fast = Receiver.install(connection, opened)
+        await connection.create_session(lambda: channel, command, encoding=None, request_pty=False)
         return channel
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
