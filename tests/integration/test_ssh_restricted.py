@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from sentinel.collect.ssh.modules import SshModule
@@ -64,7 +66,7 @@ async def test_what_got_stuck_in_a_restricted_account_loses_only_itself(server: 
         again = await host.poll()
     assert reading.reasons == again.reasons == ("stuck",)
     assert "node_load1{}" in figures(again)
-    assert not any("sleep 654" in " ".join(process.cmdline()) for process in server.sessions())
+    assert not any("sleep 654" in command for command in _commands(server))
 
 
 @pytest.mark.parametrize(
@@ -84,6 +86,12 @@ async def test_whoever_has_the_key_runs_nothing_else(server: Sshd, sent: str) ->
     for arguments in ([], ["exec /bin/sh"], [f"touch {ran}"]):
         ssh(server, sent.replace("RAN", str(ran)), *arguments)
     assert not ran.exists()
+
+
+def _commands(server: Sshd) -> Iterator[str]:
+    for process in server.sessions():
+        with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is none any more
+            yield " ".join(process.cmdline())
 
 
 def ssh(server: Sshd, text: str, *command: str) -> None:
