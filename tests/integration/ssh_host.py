@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 from prometheus_client import CollectorRegistry
 
 from sentinel.collect.collector import Collector
@@ -114,3 +115,10 @@ def figures(reading: Reading) -> dict[str, float]:
     return {
         str(labels): float(value) for labels, value in zip(reading.layout.series, reading.values, strict=True)
     }
+
+
+def command_lines(server: Sshd) -> Iterator[str]:
+    """Of all processes of its sessions."""
+    for process in server.sessions():
+        with suppress(psutil.NoSuchProcess):  # a zombie is none any more
+            yield " ".join(process.cmdline())

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from sentinel.collect.collector import Collector, PollError
-from tests.integration.ssh_host import PROC, UNAME, figures, module, polled, running_sshd
+from tests.integration.ssh_host import PROC, UNAME, command_lines, figures, module, polled, running_sshd
 from tests.servers.sshd import Sshd
 
 
@@ -34,12 +34,6 @@ async def until(is_so: Callable[[], bool]) -> None:
 def runs(server: Sshd, word: str) -> bool:
     """Whether a session runs a command with that in it."""
     return any(word in line for line in command_lines(server))
-
-
-def command_lines(server: Sshd) -> Iterator[str]:
-    for process in server.sessions():
-        with suppress(psutil.NoSuchProcess):
-            yield " ".join(process.cmdline())
 
 
 async def test_a_stuck_section_loses_only_itself(server: Sshd) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 from collections.abc import Iterator
 
-import psutil
 import pytest
 
 from sentinel.collect.ssh.modules import SshModule
 from sentinel.collect.ssh.restrict import forced_command
-from tests.integration.ssh_host import PROC, UNAME, figures, module, polled, running_sshd, shipped
+from tests.integration.ssh_host import (
+    PROC,
+    UNAME,
+    command_lines,
+    figures,
+    module,
+    polled,
+    running_sshd,
+    shipped,
+)
 from tests.servers.debian import environment, program
 from tests.servers.sshd import Sshd
 
@@ -66,7 +73,7 @@ async def test_what_got_stuck_in_a_restricted_account_loses_only_itself(server: 
         again = await host.poll()
     assert reading.reasons == again.reasons == ("stuck",)
     assert "node_load1{}" in figures(again)
-    assert not any("sleep 654" in command for command in _commands(server))
+    assert not any("sleep 654" in command for command in command_lines(server))
 
 
 @pytest.mark.parametrize(
@@ -86,12 +93,6 @@ async def test_whoever_has_the_key_runs_nothing_else(server: Sshd, sent: str) ->
     for arguments in ([], ["exec /bin/sh"], [f"touch {ran}"]):
         ssh(server, sent.replace("RAN", str(ran)), *arguments)
     assert not ran.exists()
-
-
-def _commands(server: Sshd) -> Iterator[str]:
-    for process in server.sessions():
-        with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is none any more
-            yield " ".join(process.cmdline())
 
 
 def ssh(server: Sshd, text: str, *command: str) -> None:
