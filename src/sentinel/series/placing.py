@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,9 +31,7 @@ class Group:
         """Label names and codes with the source's own; what clashes moves aside, as in Prometheus."""
         taken = list(own)
         for name in self.names:
-            while name in taken:
-                name = f"exported_{name}"
-            taken.append(name)
+            taken.append(_aside(name, taken))
         codes = np.empty((len(self.codes), len(taken)), np.int32)
         codes[:, : len(own)] = list(own.values())
         codes[:, len(own) :] = self.codes
@@ -99,8 +97,11 @@ def merged(own: Labels, labels: Labels) -> Labels:
     """A series' labels with its source's; what clashes moves aside, as in Prometheus."""
     together = dict(own)
     for name, value in labels.pairs:
-        aside = name
-        while aside in together:
-            aside = f"exported_{aside}"
-        together[aside] = value
+        together[_aside(name, together)] = value
     return Labels(together)
+
+
+def _aside(name: str, taken: Container[str]) -> str:
+    while name in taken:
+        name = f"exported_{name}"
+    return name
