@@ -50,8 +50,8 @@ class Archive(Protocol):
         or as old as, one of an earlier. It is fine to have samples that the head holds too.
 
         Args:
-            step: 0: every sample is wanted. Otherwise seconds: samples that far apart are enough, and a coarser tier
-                may answer with its own (the newest sample of each of its intervals, with that sample's own time).
+            step: 0: every sample is wanted. Otherwise seconds: samples that far apart are enough, and a coarser
+                tier may answer with its own (the newest of each of its intervals, with that sample's own time).
         Raises:
             ValueError: a regular expression cannot be used.
         """
