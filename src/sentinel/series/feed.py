@@ -11,6 +11,7 @@ from sentinel.model.batch import ABSENT_BITS, STALE, Batch, Floats, Layout, Sour
 from sentinel.model.labels import Labels
 from sentinel.series.metric import Block
 from sentinel.series.pool import SINK, Index, Pool
+from sentinel.series.witness import Rows, Witness
 
 _NOTHING: Final = np.empty(0, np.intp)
 _ABSENT: Final = float(np.uint64(ABSENT_BITS).view(np.float64))
@@ -19,8 +20,14 @@ _ABSENT: Final = float(np.uint64(ABSENT_BITS).view(np.float64))
 class Feed:
     """One source: its slot in the pool, and where the values of its layout go."""
 
-    def __init__(self, source: Source, pool: Pool[Block], at: float) -> None:
+    def __init__(self, source: Source, pool: Pool[Block], at: float, witness: Witness | None = None) -> None:
         self.source = source
+        self._witness = witness
+        self.rows: Rows | None = None
+        """What the columns stand for."""
+        self._meta_rows: Rows | None = None
+        """Those about the poll, once they are all that is left to write."""
+        self._ending_rows: Rows | None = None
         self.pool = pool
         self.slot = pool.open_slot()
         self.layout: Layout | None = None
@@ -76,11 +83,14 @@ class Feed:
             self.tick, self.before, self._at = tick, self._at, at
         return is_open
 
-    def lay_out(self, batch: Batch, columns: Index, count: int, names: frozenset[str]) -> None:
+    def lay_out(
+        self, batch: Batch, columns: Index, count: int, meta: tuple[str, ...], names: frozenset[str]
+    ) -> None:
         """Take over a new layout: `count` series of its own, then those about the poll.
 
         Args:
             columns: −1 where another source gives the series already.
+            meta: metric names of the series about the poll.
             names: the metrics of its own series.
         """
         kept = np.flatnonzero(columns >= 0)
@@ -88,10 +98,12 @@ class Feed:
         new = columns[kept]
         self._kept = kept if self.duplicates else None
         self._meta = kept[kept >= count] - count
-        self._ending = np.setdiff1d(self._columns, [*new, SINK])
+        self._end_columns(np.setdiff1d(self._columns, [*new, SINK]))
         if self._ended:
             for column in new.tolist():
                 self._ended.pop(column, None)
+        self.rows = Rows(batch.source, batch.reading.layout, meta, self._kept)
+        self._meta_rows = None
         self._columns = new
         self._count = count
         self.source = batch.source
@@ -110,6 +122,7 @@ class Feed:
         if self._kept is not None:
             everything = everything[self._kept]
         self._write(at, self._columns, everything)
+        self._tell(self.rows, at, everything, up=True)
         self._store_ended(at)
         self._down_since = math.inf
 
@@ -119,6 +132,13 @@ class Feed:
         if len(self._meta):
             values[-len(self._meta) :] = np.array(meta)[self._meta]
         self._write(at, self._columns, values)
+        if self._down_since == math.inf or self.rows is None:
+            self._tell(self.rows, at, values, up=False)
+        else:
+            own = len(values) - len(self._meta)
+            if self._meta_rows is None:
+                self._meta_rows = self.rows.only(np.arange(own, len(values)))
+            self._tell(self._meta_rows, at, values[own:], up=False)
         self._store_ended(at)
         self._down_since = min(self._down_since, at)
 
@@ -129,8 +149,8 @@ class Feed:
         at = self._at + 0.001
         self.pool.begin(self.slot, self.tick + 1, at)
         self._tick_before, self.tick, self._at = self.tick, self.tick + 1, at
-        self._ending = np.union1d(self._ending, self._columns[self._columns != SINK])
-        self._columns, self.layout = _NOTHING, None
+        self._end_columns(np.unique(self._columns[self._columns != SINK]))
+        self._columns, self.layout, self.rows = _NOTHING, None, None
         self._store_ended(at)
 
     def note(self, batch: Batch) -> None:
@@ -150,6 +170,16 @@ class Feed:
     def _write(self, at: float, columns: Index, values: Floats) -> None:
         self.pool.store(self.tick, self._tick_before, at, columns, values)
 
+    def _tell(self, rows: Rows | None, at: float, values: Floats, *, up: bool) -> None:
+        if self._witness is not None and rows is not None:
+            self._witness.write(rows, at, values, up=up, part=rows.base is not None)
+
+    def _end_columns(self, columns: Index) -> None:
+        """These series have left the layout: the next poll marks them stale."""
+        self._ending = np.union1d(self._ending, columns)
+        if self.rows is not None and len(columns):
+            self._ending_rows = self.rows.only(np.flatnonzero(np.isin(self._columns[: len(self.rows)], columns)))
+
     def _store_ended(self, at: float) -> None:
         """Ended series: one staleness marker, and nothing from then on."""
         if self._ended:
@@ -157,6 +187,9 @@ class Feed:
             self._write(at, columns, np.full(len(columns), _ABSENT))
         if len(self._ending):
             self._write(at, self._ending, np.full(len(self._ending), STALE))
+            if self._ending_rows is not None:
+                self._tell(self._ending_rows, at, np.full(len(self._ending_rows), STALE), up=self._is_up)
+            self._ending_rows = None
             self._ended.update(dict.fromkeys(self._ending.tolist(), at))
             self._ending = _NOTHING
 
@@ -170,6 +203,8 @@ class Feed:
         if self._down_since < horizon and self._count > 0:
             own = len(self._columns) - len(self._meta)
             expired.extend(self._columns[:own].tolist())
+            if self.rows is not None:
+                self.rows = self.rows.only(np.arange(own, len(self._columns)))
             self._columns = self._columns[own:]
             self._count, self.layout = 0, None
         return _without_sink(expired)

@@ -18,6 +18,7 @@ from sentinel.series.pool import Index, Pool, milliseconds
 from sentinel.series.selection import Piece, Selection
 from sentinel.series.symbols import Symbols
 from sentinel.series.table import Codes, LabelTable
+from sentinel.series.witness import Witness
 
 LOOKBACK: Final = 300.0
 """Seconds for which a sample stands for its series, as in Prometheus."""
@@ -75,6 +76,7 @@ class Head:
         self._newest = 0.0
         self._vacuumed_at = 0.0
         self._listeners: list[Listener] = []
+        self._witness: Witness | None = None
 
     # Writing
 
@@ -96,12 +98,18 @@ class Head:
         if feed is not None:
             feed.end()
             self._forgotten.append(feed)
+            if self._witness is not None:
+                self._witness.forget(source)
             for listener in self._listeners:
                 listener.forget(source)
 
     def listen(self, listener: Listener) -> None:
         """Tell the listener of everything that is stored from now on."""
         self._listeners.append(listener)
+
+    def tell(self, witness: Witness) -> None:
+        """Tell of every sample as it is stored; to be called before the first poll."""
+        self._witness = witness
 
     def shift(self, seconds: float) -> None:
         """The clock was stepped by that much: what was polled keeps its age."""
@@ -221,21 +229,21 @@ class Head:
             pool = self._pools.get(source.interval)
             if pool is None:
                 pool = self._pools[source.interval] = Pool(source.interval, self.retention, self.recent)
-            feed = self._feeds[source] = Feed(source, pool, at)
+            feed = self._feeds[source] = Feed(source, pool, at, self._witness)
         return feed
 
     def _lay_out(self, feed: Feed, batch: Batch) -> None:
         """Give every series of the batch's layout its column."""
         source, layout = batch.source, batch.reading.layout
         own, count = own_codes(source.labels, self.symbols), len(layout)
-        laid = self._groups.of(layout)
-        groups = [*laid, *meta_groups(_META if source.labels else (), count)]
-        columns = np.full(count + (len(_META) if source.labels else 0), -1, np.intp)
+        laid, meta = self._groups.of(layout), _META if source.labels else ()
+        groups = [*laid, *meta_groups(meta, count)]
+        columns = np.full(count + len(meta), -1, np.intp)
         for group in groups:
             columns[group.rows] = self._place(feed, group, own)
         for name, family in layout.families.items():
             self._families[name] = family
-        feed.lay_out(batch, columns, count, frozenset(group.name for group in laid))
+        feed.lay_out(batch, columns, count, meta, frozenset(group.name for group in laid))
 
     def _place(self, feed: Feed, group: Group, own: Mapping[str, int]) -> Index:
         """The columns of a group's series in the feed's pool; −1 where another source gives the series already."""
