@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 METRIC_NAME = "__name__"
+
+_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 class Labels(Mapping[str, str]):
@@ -46,9 +50,14 @@ class Labels(Mapping[str, str]):
         return f"Labels({self})"
 
     def __str__(self) -> str:
-        """Prometheus text form: name{label="value", …}."""
-        inner = ", ".join(f"{name}={quote(value)}" for name, value in self.pairs if name != METRIC_NAME)
-        return f"{self.get(METRIC_NAME, '')}{{{inner}}}"
+        """Prometheus text form: name{label="value", …}; names of other characters in quotes and inside."""
+        metric = self.get(METRIC_NAME, "")
+        is_plain = not metric or _METRIC.fullmatch(metric) is not None
+        inner = [] if is_plain else [quote(metric)]
+        for name, value in self.pairs:
+            if name != METRIC_NAME:
+                inner.append(f"{name if _LABEL.fullmatch(name) else quote(name)}={quote(value)}")
+        return f"{metric if is_plain else ''}{{{', '.join(inner)}}}"
 
     @property
     def name(self) -> str:

@@ -61,7 +61,7 @@ class OfVectors:
         self.right = right
         self.matching = matching
         self.returns_bool = returns_bool
-        self._is_swapped = matching.cardinality == "one-to-many"
+        self.is_swapped = matching.cardinality == "one-to-many"
         drops_name = operator in ARITHMETIC or returns_bool
         self._pairs: Memo[Pairs | None] = Memo(
             lambda many, one: pair_rows(many, one, matching, drops_name=drops_name, limit=limit)
@@ -70,7 +70,15 @@ class OfVectors:
 
     def evaluate(self, context: Context) -> Frame:
         left, right = vector(self.left.evaluate(context)), vector(self.right.evaluate(context))
-        many, one = (right, left) if self._is_swapped else (left, right)
+        return self.matched(left, right, context)
+
+    def matched(self, left: Frame, right: Frame, context: Context) -> Frame:
+        """The result of these two.
+
+        Raises:
+            EvaluationError: more than one match, or too many pairs to look through.
+        """
+        many, one = (right, left) if self.is_swapped else (left, right)
         pairs = self._pairs(many.table, one.table)
         if pairs is None:
             too_many_pairs(self._groups(many.table, one.table), one.present, self.matching)
@@ -81,12 +89,12 @@ class OfVectors:
         pairs.check_one(one.present)
         many_values, one_values = many.values[pairs.many], one.values[pairs.one]
         present = many.present[pairs.many] & one.present[pairs.one]
-        a, b = (one_values, many_values) if self._is_swapped else (many_values, one_values)
-        values, kept = self._operated(a, b, present)
+        a, b = (one_values, many_values) if self.is_swapped else (many_values, one_values)
+        values, kept = self.operated(a, b, present)
         pairs.check_matches(present, kept)
         return Frame(pairs.table, values, kept)
 
-    def _operated(self, a: Floats, b: Floats, present: Mask) -> tuple[Floats, Mask]:
+    def operated(self, a: Floats, b: Floats, present: Mask) -> tuple[Floats, Mask]:
         if self.operator in ARITHMETIC:
             return of_arrays(self.operator, a, b), present
         holds: Mask = COMPARISON[self.operator](a, b)

@@ -10,11 +10,23 @@ import promql_parser
 
 from sentinel.model.labels import METRIC_NAME
 from sentinel.model.pattern import Pattern
-from sentinel.promql import aggregate, binary, elementwise, histogram, labelling, over_time, rates
+from sentinel.promql import (
+    aggregate,
+    binary,
+    edges,
+    elementwise,
+    filling,
+    histogram,
+    information,
+    labelling,
+    over_time,
+    rates,
+)
 from sentinel.promql.errors import ExpressionError
 from sentinel.promql.frame import Limits, Node
 from sentinel.promql.matching import Matching
-from sentinel.promql.operators import SETS
+from sentinel.promql.operators import ARITHMETIC, SETS
+from sentinel.promql.rewrite import PLAIN, STYLE
 from sentinel.promql.selectors import Moment, RangeSelector, Selector, Subquery
 from sentinel.promql.source import Parsed
 from sentinel.series.matcher import Matcher, MatchOperator
@@ -60,6 +72,7 @@ class Builder:
                 self.node(args[0]), self.node(args[1]), self.vector(args[2])
             ),
             "histogram_quantiles": self._histogram_quantiles,
+            "info": self._info,
             "min_of": lambda args: self._extreme(args, greatest=False),
             "max_of": lambda args: self._extreme(args, greatest=True),
             "irate": lambda args: rates.Newest(is_rate=True, source=self.range(args[0])),
@@ -77,7 +90,7 @@ class Builder:
         Raises:
             ExpressionError: not supported.
         """
-        if allow_range and is_range(self.parsed.tree):
+        if allow_range and is_range(self.parsed.tree) and not style_of(unwrapped(self.parsed.tree)):
             return self.range(self.parsed.tree)
         return self.node(self.parsed.tree)
 
@@ -92,7 +105,7 @@ class Builder:
             case promql_parser.StringLiteral():
                 return labelling.Constant(str(tree.val))
             case promql_parser.VectorSelector():
-                return self.selector(tree)
+                return self._instant(tree)
             case promql_parser.UnaryExpr():
                 return binary.Negated(self.node(tree.expr))
             case promql_parser.BinaryExpr():
@@ -110,21 +123,36 @@ class Builder:
     def vector(self, tree: Any) -> Node:
         return self.node(tree)
 
-    def selector(self, tree: Any) -> Selector:
+    def matchers(self, tree: Any) -> tuple[Matcher, ...]:
         if tree.matchers.or_matchers:
             raise self.refuse("'or' between matchers is not part of PromQL", "or")
         matchers = []
         if tree.name:
             matchers.append(Matcher(METRIC_NAME, MatchOperator.EQUAL, str(tree.name)))
         for matcher in tree.matchers.matchers:
+            if matcher.name == STYLE:
+                continue
             made = Matcher(str(matcher.name), _OPERATORS[str(matcher.op)], str(matcher.value))
             if made.operator in (MatchOperator.MATCH, MatchOperator.NOT_MATCH):
                 self._pattern(made.value)
             matchers.append(made)
-        selector = Selector(tuple(matchers), self.moment(tree, tree.name or "{"))
+        return tuple(matchers)
+
+    def selector(self, tree: Any) -> Selector:
+        matchers = self.matchers(tree)
+        if all(matcher.accepts("") for matcher in matchers):
+            raise self.refuse("vector selector must contain at least one non-empty matcher", "{")
+        selector = Selector(matchers, self.moment(tree, tree.name or "{"))
         self._check_reach(selector.moment, 0.0, str(tree.name or "{"))
         self.selectors.append(selector)
         return selector
+
+    def _instant(self, tree: Any) -> Node:
+        style = style_of(tree)
+        if style == "anchored":
+            raise self.refuse("'anchored' stands behind a range: x[5m] anchored", style)
+        selector = self.selector(tree)
+        return edges.Interpolated(selector) if style else selector
 
     def range(self, tree: Any) -> RangeSelector | Subquery:
         match tree:
@@ -187,16 +215,18 @@ class Builder:
         matching = self._matching(modifier)
         if operator in SETS:
             return binary.OfSets(operator, left, right, matching)
-        return binary.OfVectors(
+        made = binary.OfVectors(
             operator, left, right, matching, returns_bool=returns_bool, limit=self.limits.pairs
         )
+        fill = modifier.fill_values if modifier is not None else None
+        if fill is None or (fill.lhs is None and fill.rhs is None):
+            return made
+        drops_name = operator in ARITHMETIC or returns_bool
+        return filling.Filling(made, fill.lhs, fill.rhs, drops_name=drops_name)
 
     def _matching(self, modifier: Any) -> Matching:
         if modifier is None:
             return Matching(on=False, labels=())
-        fill = modifier.fill_values
-        if fill is not None and (fill.lhs is not None or fill.rhs is not None):
-            raise self.refuse("fill() is not supported", "fill")
         on = False
         labels: tuple[str, ...] = ()
         if modifier.matching is not None:
@@ -232,6 +262,9 @@ class Builder:
 
     def _call(self, tree: Any) -> Node:
         name, args = str(tree.func.name), list(tree.args)
+        style = next((style_of(unwrapped(arg)) for arg in args if is_range(arg)), "")
+        if style:
+            return self._extended(name, args, style)
         if name in self._calls:
             return self._calls[name](args)
         if name in labelling.FACTS:
@@ -247,6 +280,15 @@ class Builder:
             parameters = [self.node(arg) for arg in args[1:]]
             return elementwise.Elementwise(elementwise.FUNCTIONS[name], self.vector(args[0]), parameters)
         raise self.refuse(f"function {name}() is not supported", name, "(")
+
+    def _extended(self, name: str, args: list[Any], style: str) -> Node:
+        able = edges.ANCHORED if style == "anchored" else edges.SMOOTHED
+        if name not in able:
+            text = f"{style} modifier can only be used with: {', '.join(able)} - not with {name}"
+            raise self.refuse(text, style)
+        source = self.range(args[0])
+        assert isinstance(source, RangeSelector)
+        return edges.Extended(name, source, smoothed=style == "smoothed")
 
     def _over_time(self, name: str, args: list[Any]) -> Node:
         reduction, least, keeps_name = over_time.REDUCTIONS[name]
@@ -291,6 +333,17 @@ class Builder:
         self._label_name(label, "histogram_quantiles")
         return histogram.HistogramQuantiles(self.vector(args[0]), label, [self.node(arg) for arg in args[2:]])
 
+    def _info(self, args: list[Any]) -> Node:
+        matchers: tuple[Matcher, ...] = ()
+        if len(args) > 1:
+            chosen = unwrapped(args[1])
+            if not isinstance(chosen, promql_parser.VectorSelector) or chosen.name:
+                raise self.refuse('expected label matchers, such as {data=~".+"}', "info", "(")
+            matchers = self.matchers(chosen)
+        made = information.Info(self.vector(args[0]), matchers)
+        self.selectors.append(made.selector)
+        return made
+
     def _extreme(self, args: list[Any], *, greatest: bool) -> Node:
         return labelling.Extreme(self.node(args[0]), self.node(args[1]), greatest=greatest)
 
@@ -313,6 +366,16 @@ def unwrapped(tree: Any) -> Any:
     while isinstance(tree, promql_parser.ParenExpr):
         tree = tree.expr
     return tree
+
+
+def style_of(tree: Any) -> str:
+    """The word behind a selector: anchored, smoothed, or nothing."""
+    selector = tree.vector_selector if isinstance(tree, promql_parser.MatrixSelector) else tree
+    if not isinstance(selector, promql_parser.VectorSelector):
+        return ""
+    return next(
+        (str(m.value) for m in selector.matchers.matchers if m.name == STYLE and m.value != PLAIN), ""
+    )
 
 
 def is_range(tree: Any) -> bool:

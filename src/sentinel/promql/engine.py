@@ -11,7 +11,8 @@ import numpy as np
 from sentinel.model.batch import Floats
 from sentinel.model.labels import METRIC_NAME, Labels
 from sentinel.promql.build import Builder, names_of
-from sentinel.promql.errors import EvaluationError, LimitError
+from sentinel.promql.durations import Query
+from sentinel.promql.errors import EvaluationError, ExpressionError, LimitError
 from sentinel.promql.frame import Budget, Context, Frame, Limits, Node, Outcome
 from sentinel.promql.selectors import KEPT, RangeSelector, Selector, Subquery, merged, stacked, vector_of
 from sentinel.promql.source import parse
@@ -22,6 +23,9 @@ from sentinel.series.pool import milliseconds
 from sentinel.series.table import LabelTable
 
 _LAST_INSTANT: Final = 1e11
+
+_STAND_IN: Final = Query(60.0, 3600.0)
+"""To check an expression whose durations follow a query that is not known yet."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,12 +42,23 @@ class Expression:
     """A compiled expression; keeps its plan between evaluations."""
 
     def __init__(
-        self, engine: Engine, text: str, node: Node | RangeSelector | Subquery, selectors: list[Selector]
+        self,
+        engine: Engine,
+        text: str,
+        node: Node | RangeSelector | Subquery,
+        selectors: list[Selector],
+        *,
+        follows_query: bool = False,
     ) -> None:
+        """
+        Args:
+            follows_query: durations in it stand for the step or range of a query that is not known yet.
+        """
         self.text = text
         self._engine = engine
         self._node = node
         self._selectors = selectors
+        self._follows_query = follows_query
         self._series: tuple[LabelTable, SeriesSet] | None = None
 
     @property
@@ -87,6 +102,8 @@ class Expression:
             EvaluationError: no result on the samples present, or over the limits.
         """
         at = _checked(at)
+        if self._follows_query:
+            return self._settled(Query()).instant(at)
         with np.errstate(all="ignore"):
             outcome = self._evaluate(self._engine.context(at, at, at))
             if not isinstance(outcome, Frame):
@@ -102,12 +119,24 @@ class Expression:
         start, end = _checked(start), _checked(end)
         if not step > 0:
             raise EvaluationError("zero or negative query resolution step widths are not accepted")
+        if self._follows_query:
+            return self._settled(Query(step, end - start)).range(start, end, step)
         steps = int((end - start) / step + 1e-9) + 1 if end >= start else 0
         limit = self._engine.limits.steps
         if steps > limit:
             raise LimitError(f"exceeded maximum resolution of {limit:,} points per timeseries")
         with np.errstate(all="ignore"):
             return self._tracks(start, end, step, [milliseconds(start + k * step) for k in range(steps)])
+
+    def _settled(self, query: Query) -> Expression:
+        """
+        Raises:
+            EvaluationError: with this step and range a duration makes no sense.
+        """
+        try:
+            return self._engine.compile(self.text, query=query)
+        except ExpressionError as error:
+            raise EvaluationError(error.text) from None
 
     def _tracks(self, start: float, end: float, step: float, instants: list[float]) -> list[Track]:
         base = self._engine.context(start, start, end, step)
@@ -180,17 +209,19 @@ class Engine:
         self.step = step
         self._monotonic = monotonic or SystemClock().monotonic
 
-    def compile(self, text: str, *, allow_range: bool = False) -> Expression:
+    def compile(self, text: str, *, allow_range: bool = False, query: Query | None = None) -> Expression:
         """
         Args:
             allow_range: the expression may be a range of samples, such as x[5m]: see Expression.matrix.
+            query: what step() and range() in durations stand for, where that is known already.
         Raises:
             ExpressionError: wrong, or not supported; nothing is ever evaluated differently from Prometheus instead.
         """
-        parsed = parse(text)
+        parsed = parse(text, query or _STAND_IN)
         builder = Builder(parsed, self.limits, self.head.retention)
         node = builder.build(allow_range=allow_range)
-        return Expression(self, text, node, builder.selectors)
+        follows_query = parsed.follows_query and query is None
+        return Expression(self, text, node, builder.selectors, follows_query=follows_query)
 
     def context(self, at: float, start: float, end: float, resolution: float = 0.0) -> Context:
         return Context(

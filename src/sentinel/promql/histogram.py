@@ -29,7 +29,9 @@ class Buckets:
     """Of each of those rows."""
     bounds: Floats
     table: LabelTable
-    """One row a histogram."""
+    """One row a histogram, without the metric name."""
+    duplicates: Index | None
+    """Ids of equal rows of that table if there are any: histograms of different names."""
 
 
 def buckets(table: LabelTable) -> Buckets:
@@ -38,12 +40,11 @@ def buckets(table: LabelTable) -> Buckets:
     limits = np.array([_bound(table.symbols.text(code)) for code in distinct.tolist()])
     bounds = limits[inverse] if len(codes) else np.empty(0)
     rows = np.flatnonzero(~np.isnan(bounds))
-    keys = table.without((METRIC_NAME, _BUCKET))
-    ids, count, first = identify(keys.codes[rows])
+    keys = table.without((_BUCKET,)).take(rows)
+    ids, _, first = identify(keys.codes)
     order = np.lexsort((bounds[rows], ids))
-    names = LabelTable(table.symbols, keys.names, keys.codes[rows][first], unique=True)
-    assert len(names) == count
-    return Buckets(rows[order], ids[order], bounds[rows][order], names)
+    names = keys.take(first).without((METRIC_NAME,))
+    return Buckets(rows[order], ids[order], bounds[rows][order], names, duplicates(names))
 
 
 def _bound(text: str) -> float:
@@ -64,6 +65,8 @@ class OfHistograms:
         """
         Args:
             function: of ascending upper bounds and cumulative counts.
+        Raises:
+            EvaluationError: two histograms differ by nothing but their names.
         """
         frame = vector(self.argument.evaluate(context))
         plan = self._buckets(frame.table)
@@ -78,6 +81,7 @@ class OfHistograms:
             histogram = int(histograms[start])
             held[histogram] = True
             values[histogram] = function(bounds[start:end], counts[start:end])
+        check_unique(plan.duplicates, held)
         return Frame(plan.table, values, held)
 
 

@@ -107,9 +107,13 @@ class RangeSelector:
         return Span(milliseconds(end - self.seconds), end)
 
     def parts(self, context: Context) -> tuple[LabelTable, Iterator[Samples]]:
+        return self.within(context, self.span(context))
+
+    def within(self, context: Context, span: Span) -> tuple[LabelTable, Iterator[Samples]]:
+        """The same of another window."""
         selection = self.selector.select(context)
-        context.budget.charge(selection.weight(self.seconds))
-        return selection.table, self._parts(selection, self.span(context))
+        context.budget.charge(selection.weight(span.seconds))
+        return selection.table, self._parts(selection, span)
 
     def pieces(self, context: Context) -> tuple[LabelTable, tuple[Piece, ...]]:
         """Columns instead of samples, for functions that need only a few of them."""

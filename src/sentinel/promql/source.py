@@ -13,40 +13,19 @@ from typing import Any, Final
 
 import promql_parser
 
+from sentinel.promql.durations import Query
 from sentinel.promql.errors import ExpressionError
+from sentinel.promql.rewrite import FIRST_ANCHOR, Rewriter
+from sentinel.promql.tokens import Token, tokens_of
 
 MAX_LENGTH: Final = 4096
 MAX_NESTING: Final = 100
 MAX_OPERATORS: Final = 400
-_FIRST_ANCHOR: Final = 250_000_000_000
-"""Instants written after @ are replaced by this plus a number: the parser reads negative ones as 0."""
 
-_LAST_INSTANT: Final = 1e11
-
-_LONGEST_DURATION: Final = 1 << 53
-"""Milliseconds."""
-
-_TOKEN: Final = re.compile(
-    r"""(?P<space>[\s]+|\#[^\n]*)
-    |(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)
-    |(?P<number>0[xX][0-9a-fA-F]+(?:_[0-9a-fA-F]+)*|(?:\d+(?:ms|[smhdwy]))+
-        |(?:\d+(?:_\d+)*\.?(?:\d+(?:_\d+)*)?|\.\d+(?:_\d+)*)(?:[eE][+-]?\d+)?)
-    |(?P<word>[A-Za-z_:][A-Za-z0-9_:]*)
-    |(?P<sign>=~|!~|==|!=|<=|>=|[-+*/%^<>=@(){}\[\],:])""",
-    re.VERBOSE,
-)
-_BYTE_ESCAPE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\(?:x[89a-fA-F]|[23][0-7]{2})")
 _PAIRS: Final = {")": "(", "]": "[", "}": "{"}
 _OPERATORS: Final = frozenset(
     ["+", "-", "*", "/", "%", "^", "==", "!=", "<", ">", "<=", ">=", "and", "or", "unless", "atan2"]
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    kind: str
-    text: str
-    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +36,12 @@ class Parsed:
     tree: Any
     anchors: tuple[float, ...]
     """Instants after @, in the order of the text."""
+    follows_query: bool = False
+    """A duration in it depends on the query's step or range: x[step()]."""
 
     def anchor(self, instant: float) -> float:
         """The instant that was written where the parser read this one."""
-        return self.anchors[round(instant) - _FIRST_ANCHOR]
+        return self.anchors[round(instant) - FIRST_ANCHOR]
 
     def offset_of(self, word: str, following: str = "") -> int:
         """Where a word first stands, followed by that sign if one is given; 0 if nowhere."""
@@ -70,44 +51,28 @@ class Parsed:
         return 0
 
 
-def parse(text: str) -> Parsed:
+def parse(text: str, query: Query | None = None) -> Parsed:
     """
+    Args:
+        query: what step() and range() mean in durations.
     Raises:
         ExpressionError: not an expression, or beyond what the parser can take.
     """
     if len(text) > MAX_LENGTH:
         raise ExpressionError(MAX_LENGTH, f"expression longer than {MAX_LENGTH} characters")
-    tokens = tuple(_tokens(text))
+    tokens = tuple(tokens_of(text))
     if not tokens:
         raise ExpressionError(0, "no expression found")
     _check_nesting(tokens)
-    rewritten, anchors = _rewritten(tokens)
+    rewriter = Rewriter(tokens, query or Query())
+    rewritten = rewriter.text()
     try:
         tree = promql_parser.parse(rewritten)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001 - the parser's panics are no Exception
         raise ExpressionError(_offset_of(tokens, str(error)), _described(error)) from None
-    return Parsed(text, tokens, tree, anchors)
-
-
-def _tokens(text: str) -> list[Token]:
-    tokens = []
-    position = 0
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None:
-            character = text[position]
-            what = "unterminated string" if character in "\"'`" else f"unexpected character {character!r}"
-            raise ExpressionError(position, what)
-        if match.lastgroup == "string" and match[0][0] != "`" and _BYTE_ESCAPE.search(match[0]):
-            raise ExpressionError(
-                position, "a string may not name single bytes beyond ASCII; write the character"
-            )
-        if match.lastgroup != "space":
-            tokens.append(Token(str(match.lastgroup), match[0], position))
-        position = match.end()
-    return tokens
+    return Parsed(text, tokens, tree, tuple(rewriter.anchors), rewriter.follows_query)
 
 
 def _check_nesting(tokens: tuple[Token, ...]) -> None:
@@ -128,75 +93,6 @@ def _check_nesting(tokens: tuple[Token, ...]) -> None:
                 raise ExpressionError(token.offset, f"more than {MAX_OPERATORS} operators")
     if open_ones:
         raise ExpressionError(open_ones[-1].offset, f"'{open_ones[-1].text}' is never closed")
-
-
-def _rewritten(tokens: tuple[Token, ...]) -> tuple[str, tuple[float, ...]]:
-    """The text for the parser: backticks quoted, instants after @ numbered, numbers in forms that it knows."""
-    parts: list[str] = []
-    anchors: list[float] = []
-    position = 0
-    while position < len(tokens):
-        token = tokens[position]
-        position += 1
-        if token.kind == "string" and token.text.startswith("`"):
-            inner = token.text[1:-1].replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-            parts.append(f'"{inner}"')
-        elif token.text == "@" and token.kind == "sign":
-            sign = 1.0
-            following = position
-            while following < len(tokens) and tokens[following].text in ("-", "+"):
-                sign = -sign if tokens[following].text == "-" else sign
-                following += 1
-            if following < len(tokens) and tokens[following].kind == "number":
-                parts.append(f"@ {_FIRST_ANCHOR + len(anchors)}")
-                anchors.append(sign * _instant(tokens[following]))
-                position = following + 1
-            elif (
-                following < len(tokens)
-                and tokens[following].text in ("start", "end")
-                and following == position
-            ):
-                parts.append("@")
-            else:
-                raise ExpressionError(token.offset, "'@' needs an instant in Unix seconds, start() or end()")
-        elif token.kind == "number":
-            parts.append(_number(tokens, position - 1))
-        else:
-            parts.append(token.text)
-    return _spaced(parts), tuple(anchors)
-
-
-def _spaced(parts: list[str]) -> str:
-    """With a space between tokens, which no form of the language minds."""
-    return " ".join(parts)
-
-
-def _instant(token: Token) -> float:
-    try:
-        text = token.text.replace("_", "")
-        instant = float(int(text, 16)) if text[:2] in ("0x", "0X") else float(text)
-    except ValueError:
-        instant = _LAST_INSTANT
-    if instant >= _LAST_INSTANT:
-        raise ExpressionError(token.offset, f"not an instant in Unix seconds: {token.text}")
-    return instant
-
-
-def _number(tokens: tuple[Token, ...], position: int) -> str:
-    """As the parser reads it: without underscores, and durations whose fractions it would cut off in milliseconds.
-
-    Raises:
-        ExpressionError: a duration too short or too long.
-    """
-    token = tokens[position]
-    text = token.text.replace("_", "")
-    before = tokens[position - 1].text if position else ""
-    if before not in ("[", ":", "offset") or not re.search(r"[.eE]", text) or text[:2] in ("0x", "0X"):
-        return text
-    milliseconds = round(float(text) * 1000)
-    if not 0 <= milliseconds < _LONGEST_DURATION:
-        raise ExpressionError(token.offset, f"not a duration: {token.text}")
-    return f"{milliseconds}ms"
 
 
 def _described(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""The notation of series in unit tests: `up{job="a"}` and `0+10x100 _ stale`.
+"""The notation of series in unit tests: `up{job="a"}`, `{"http.requests"}` and `0+10x100 _ stale`.
 
 Source: Prometheus documentation, "Unit testing for rules".
 """
@@ -14,10 +14,9 @@ from sentinel.model.labels import METRIC_NAME, Labels
 MAX_SAMPLES = 1_000_000
 
 _NAME = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)?\s*")
-_PAIR = re.compile(
-    r"""\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)\s*(,|(?=\}))""",
-    re.DOTALL,
-)
+_TEXT = r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)"""
+_PAIR = re.compile(rf"\s*(?:([a-zA-Z_][a-zA-Z0-9_]*)|{_TEXT})\s*=\s*{_TEXT}\s*(,|(?=\}}))", re.DOTALL)
+_QUOTED_NAME = re.compile(rf"\s*{_TEXT}\s*(,|(?=\}}))", re.DOTALL)
 # No hexadecimal numbers: 0x10 is ten more zeros.
 _DIGITS = r"(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[iI][nN][fF]|[nN][aA][nN])"
 _ITEM = re.compile(
@@ -44,13 +43,18 @@ def parse_series(text: str) -> Labels:
     if not rest.startswith("{") or not rest.endswith("}"):
         raise ValueError(f"not a series: {text!r}")
     position = 1
+    quoted = _QUOTED_NAME.match(rest, position)
+    if quoted is not None and not labels:
+        labels[METRIC_NAME] = _unquoted(quoted[1])
+        position = quoted.end()
     while rest[position:].strip() != "}":
         pair = _PAIR.match(rest, position)
         if pair is None:
             raise ValueError(f"not a series: {text!r} (near {rest[position : position + 20]!r})")
-        if pair[1] in labels:
-            raise ValueError(f"label {pair[1]} is given twice in {text!r}")
-        labels[pair[1]] = _unquoted(pair[2])
+        name = pair[1] or _unquoted(pair[2])
+        if name in labels:
+            raise ValueError(f"label {name} is given twice in {text!r}")
+        labels[name] = _unquoted(pair[3])
         position = pair.end()
     return Labels(labels)
 
