@@ -3,39 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from sentinel.model.batch import Floats
-from sentinel.model.labels import METRIC_NAME, Labels
+from sentinel.model.labels import METRIC_NAME
 from sentinel.promql.build import Builder, names_of
 from sentinel.promql.durations import Query
 from sentinel.promql.errors import EvaluationError, ExpressionError, LimitError
+from sentinel.promql.evaluation import Evaluation, Sight, Track
 from sentinel.promql.frame import Budget, Context, Frame, Limits, Node, Outcome
-from sentinel.promql.selectors import KEPT, RangeSelector, Selector, Subquery, merged, stacked, vector_of
+from sentinel.promql.selectors import RangeSelector, Selector, Subquery
 from sentinel.promql.source import parse
 from sentinel.promql.value import SeriesSet, Value, Vector
 from sentinel.runtime.clock import SystemClock
+from sentinel.series.archive import Archive
 from sentinel.series.head import LOOKBACK, Head
-from sentinel.series.pool import milliseconds
 from sentinel.series.table import LabelTable
 
 _LAST_INSTANT: Final = 1e11
 
 _STAND_IN: Final = Query(60.0, 3600.0)
 """To check an expression whose durations follow a query that is not known yet."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Track:
-    """One series of a range query."""
-
-    labels: Labels
-    times: Floats
-    """Unix seconds."""
-    values: Floats
 
 
 class Expression:
@@ -49,16 +39,19 @@ class Expression:
         selectors: list[Selector],
         *,
         follows_query: bool = False,
+        within_head: bool = True,
     ) -> None:
         """
         Args:
             follows_query: durations in it stand for the step or range of a query that is not known yet.
+            within_head: as in Engine.compile.
         """
         self.text = text
         self._engine = engine
         self._node = node
         self._selectors = selectors
         self._follows_query = follows_query
+        self._within_head = within_head
         self._series: tuple[LabelTable, SeriesSet] | None = None
 
     @property
@@ -116,17 +109,43 @@ class Expression:
         Raises:
             EvaluationError: no result on the samples present, or over the limits.
         """
-        start, end = _checked(start), _checked(end)
         if not step > 0:
             raise EvaluationError("zero or negative query resolution step widths are not accepted")
-        if self._follows_query:
-            return self._settled(Query(step, end - start)).range(start, end, step)
-        steps = int((end - start) / step + 1e-9) + 1 if end >= start else 0
+        if end < start:
+            return []
+        evaluation = self.over(start, end, step)
+        for _ in evaluation.take():
+            pass
+        return evaluation.matrix().tracks()
+
+    def over(
+        self,
+        start: float,
+        end: float,
+        step: float = 0.0,
+        *,
+        budget: Budget | None = None,
+        lookback: float | None = None,
+    ) -> Evaluation:
+        """The evaluation at start, start + step, … up to end, off the head's thread: see Evaluation.
+
+        Args:
+            step: seconds; 0: at one instant, `start`.
+            lookback: seconds for which samples stand for their series; None: as always.
+        Raises:
+            EvaluationError: no such instants, or more than the limits allow.
+        """
+        start, end = _checked(start), _checked(end)
+        if step < 0 or (not step and end > start):
+            raise EvaluationError("zero or negative query resolution step widths are not accepted")
+        node = self._settled(Query(step, end - start))._node if self._follows_query else self._node
+        steps = int((end - start) / step + 1e-9) + 1 if step else 1
         limit = self._engine.limits.steps
         if steps > limit:
             raise LimitError(f"exceeded maximum resolution of {limit:,} points per timeseries")
-        with np.errstate(all="ignore"):
-            return self._tracks(start, end, step, [milliseconds(start + k * step) for k in range(steps)])
+        sight = self._engine.sight(lookback)
+        instants: Floats = start + np.arange(steps, dtype=np.float64) * step
+        return Evaluation(node, sight, instants, end=end, step=step, budget=budget or self._engine.budget())
 
     def _settled(self, query: Query) -> Expression:
         """
@@ -134,24 +153,9 @@ class Expression:
             EvaluationError: with this step and range a duration makes no sense.
         """
         try:
-            return self._engine.compile(self.text, query=query)
+            return self._engine.compile(self.text, query=query, within_head=self._within_head)
         except ExpressionError as error:
             raise EvaluationError(error.text) from None
-
-    def _tracks(self, start: float, end: float, step: float, instants: list[float]) -> list[Track]:
-        base = self._engine.context(start, start, end, step)
-        frames = []
-        for at in instants:
-            frame = vector_of(_Guarded(self._evaluate), base.moved(at))
-            base.budget.charge(KEPT * len(frame))
-            frames.append(frame)
-        table, values, present = merged(*stacked(base, frames))
-        times = np.array(instants)
-        tracks = []
-        for row in np.flatnonzero(present.any(axis=0)).tolist():
-            held = present[:, row]
-            tracks.append(Track(table[row], times[held], values[held, row]))
-        return tracks
 
     def _evaluate(self, context: Context) -> Outcome:
         if isinstance(self._node, RangeSelector | Subquery):
@@ -179,19 +183,13 @@ def _checked(at: float) -> float:
     return float(at)
 
 
-class _Guarded:
-    """A node out of an evaluation function."""
-
-    def __init__(self, evaluate: Callable[[Context], Outcome]) -> None:
-        self.evaluate = evaluate
-
-
 class Engine:
     """PromQL over one head."""
 
     def __init__(
         self,
         head: Head,
+        archive: Archive | None = None,
         *,
         limits: Limits | None = None,
         lookback: float = LOOKBACK,
@@ -204,24 +202,42 @@ class Engine:
             monotonic: seconds on the monotonic clock, for the time limit.
         """
         self.head = head
+        self.archive = archive
         self.limits = limits or Limits()
         self.lookback = lookback
         self.step = step
         self._monotonic = monotonic or SystemClock().monotonic
 
-    def compile(self, text: str, *, allow_range: bool = False, query: Query | None = None) -> Expression:
+    def compile(
+        self,
+        text: str,
+        *,
+        allow_range: bool = False,
+        query: Query | None = None,
+        within_head: bool = True,
+    ) -> Expression:
         """
         Args:
             allow_range: the expression may be a range of samples, such as x[5m]: see Expression.matrix.
+            within_head: refuse what reaches further back than the head, where it would be judged on a part.
             query: what step() and range() in durations stand for, where that is known already.
         Raises:
             ExpressionError: wrong, or not supported; nothing is ever evaluated differently from Prometheus instead.
         """
         parsed = parse(text, query or _STAND_IN)
-        builder = Builder(parsed, self.limits, self.head.retention)
+        builder = Builder(parsed, self.limits, self.head.retention if within_head else None)
         node = builder.build(allow_range=allow_range)
         follows_query = parsed.follows_query and query is None
-        return Expression(self, text, node, builder.selectors, follows_query=follows_query)
+        return Expression(
+            self, text, node, builder.selectors, follows_query=follows_query, within_head=within_head
+        )
+
+    def sight(self, lookback: float | None = None) -> Sight:
+        return Sight(self.head, self.archive, self.lookback if lookback is None else lookback, self.step)
+
+    def budget(self) -> Budget:
+        """For one query."""
+        return Budget(self.limits, self._monotonic)
 
     def context(self, at: float, start: float, end: float, resolution: float = 0.0) -> Context:
         return Context(
@@ -229,7 +245,7 @@ class Engine:
             at,
             start,
             end,
-            Budget(self.limits, self._monotonic),
+            self.budget(),
             self.lookback,
             self.step,
             resolution,

@@ -18,3 +18,11 @@ class EvaluationError(Exception):
 
 class LimitError(EvaluationError):
     """The query would cost more than one query may."""
+
+
+class QueryTimeoutError(LimitError):
+    """The query takes longer than one query may."""
+
+
+class AbandonedError(EvaluationError):
+    """Nobody waits for the query any more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from sentinel.model.batch import Floats
 from sentinel.model.labels import METRIC_NAME
-from sentinel.promql.errors import EvaluationError, LimitError
+from sentinel.promql.errors import AbandonedError, EvaluationError, LimitError, QueryTimeoutError
 from sentinel.series.head import Head
+from sentinel.series.snapshot import Snapshot
+from sentinel.series.symbols import Symbols
 from sentinel.series.table import LabelTable, identify
 
 Mask = NDArray[np.bool_]
@@ -32,6 +34,8 @@ class Limits:
     steps: int = 11_000
     pairs: int = 2_000_000
     """Combinations that vector matching may have to look through."""
+    points: int = 10_000_000
+    """Results of a range query, all series together."""
 
 
 @dataclass(slots=True)
@@ -41,6 +45,8 @@ class Budget:
     limits: Limits
     monotonic: Callable[[], float]
     spent: int = 0
+    is_abandoned: Callable[[], bool] = lambda: False
+    """Whether nobody waits for the result any more."""
     deadline: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,13 +55,17 @@ class Budget:
     def charge(self, samples: int) -> None:
         """
         Raises:
-            LimitError: too many samples, or too much time has passed.
+            LimitError: too many samples.
+            QueryTimeoutError: too much time has passed.
+            AbandonedError: nobody waits any more.
         """
+        if self.is_abandoned():
+            raise AbandonedError("query was canceled")
         self.spent += samples
         if self.spent > self.limits.samples:
             raise LimitError(f"the query looks at more than {self.limits.samples} samples")
         if self.monotonic() > self.deadline:
-            raise LimitError(f"the query takes longer than {self.limits.seconds:g} s")
+            raise QueryTimeoutError(f"the query takes longer than {self.limits.seconds:g} s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +83,47 @@ class Context:
     """Step of subqueries that name none, in seconds."""
     resolution: float = 0.0
     """Step of a range query; 0 for one instant."""
+    grid: Grid | None = None
+    """Over a snapshot: all instants of which `at` is one; None: over the head."""
+    place: int = 0
+    """Which of them."""
+
+    @property
+    def symbols(self) -> Symbols:
+        return self.head.symbols if self.grid is None else self.grid.snapshot.symbols
 
     def moved(self, at: float) -> Context:
         return replace(self, at=at)
+
+    def over(self, grid: Grid) -> Context:
+        """At the first instant of another grid."""
+        return replace(self, at=float(grid.instants[0]), grid=grid, place=0)
+
+    def each(self) -> Iterator[Context]:
+        """At every instant of the grid."""
+        assert self.grid is not None
+        for place, at in enumerate(self.grid.instants.tolist()):
+            yield replace(self, at=at, place=place)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """Ascending instants at which an expression is evaluated over a snapshot.
+
+    What reads samples does so for all instants at once and keeps the results here; the rest of the expression is
+    evaluated instant by instant.
+    """
+
+    instants: Floats
+    snapshot: Snapshot
+    _kept: dict[object, Any] = field(default_factory=dict)
+
+    def keep(self, key: object, make: Callable[[], Result]) -> Result:
+        """What was made for that key, by now or before."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        found: Result = self._kept[key]
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)

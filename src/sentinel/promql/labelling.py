@@ -86,7 +86,7 @@ class Absent:
         else:
             _, parts = self.argument.parts(context)
             there = any(bool(samples.count.any()) for samples in parts)
-        return Frame(self._table(context.head.symbols), np.ones(1), np.array([not there]))
+        return Frame(self._table(context.symbols), np.ones(1), np.array([not there]))
 
 
 def absent_labels(matchers: tuple[Matcher, ...]) -> Labels:
@@ -172,7 +172,7 @@ class ToVector:
 
     def evaluate(self, context: Context) -> Frame:
         value = scalar(self.argument.evaluate(context))
-        return Frame(self._table(context.head.symbols), np.array([value]), np.ones(1, np.bool_))
+        return Frame(self._table(context.symbols), np.array([value]), np.ones(1, np.bool_))
 
 
 class Timestamp:

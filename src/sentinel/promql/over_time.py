@@ -9,10 +9,12 @@ from typing import Final
 import numpy as np
 
 from sentinel.model.batch import Floats
+from sentinel.promql.across import Across
 from sentinel.promql.frame import Context, Frame, Index, Mask, Nameless, Node, scalar
 from sentinel.promql.rates import joined
 from sentinel.promql.selectors import Range, Span
 from sentinel.promql.sums import column_sums, quantiles
+from sentinel.series.cut import Cut
 from sentinel.series.selection import Samples
 
 Parameters = Sequence[float]
@@ -33,6 +35,11 @@ class OverTime:
         self._nameless = Nameless()
 
     def evaluate(self, context: Context) -> Frame:
+        if context.grid is not None:
+            found = context.grid.keep(self, lambda: self._across(context)).at(context)
+            if self.keeps_name:
+                return found
+            return self._nameless.checked(Frame(self._nameless(found.table), found.values, found.present))
         parameters = [scalar(node.evaluate(context)) for node in self.parameters]
         span = self.source.span(context)
         table, parts = self.source.parts(context)
@@ -40,6 +47,28 @@ class OverTime:
         if self.keeps_name:
             return Frame(table, values, present)
         return self._nameless.checked(Frame(self._nameless(table), values, present))
+
+    def _across(self, context: Context) -> Across:
+        # Parameters may differ from instant to instant even where `@` fixes the window.
+        each = bool(self.parameters)
+        given = (
+            [[scalar(node.evaluate(one)) for node in self.parameters] for one in context.each()]
+            if each
+            else []
+        )
+
+        def reduce(cut: Cut, starts: Floats, ends: Floats) -> tuple[Floats, Mask]:
+            look = cut.look(starts, ends)
+            count = cut.count(look)
+            context.budget.charge(int(count.sum()))
+            present = count >= self.least
+            values = np.full(count.shape, np.nan)
+            for window in np.flatnonzero(present.any(axis=1)).tolist():
+                span = Span(float(starts[window]), float(ends[window]))
+                values[window] = self.reduction(cut.window(look, window), span, given[window] if each else ())
+            return values, present
+
+        return self.source.windows(context, each=each, thin=self.reduction in _THINNED).reduced(reduce)
 
     def _of(self, samples: Samples, span: Span, parameters: Parameters) -> tuple[Floats, Mask]:
         present = samples.count >= self.least
@@ -215,6 +244,9 @@ def _smoothed(samples: Samples, _span: Span, parameters: Parameters) -> Floats:
         level = np.where(held[k], smoothing * values[k] + (1 - smoothing) * (level + trend), level)
     return level
 
+
+_THINNED: Final = frozenset([_average, _derivative, _forecast])
+"""What comes out about the same from fewer samples spread evenly."""
 
 REDUCTIONS: Final[dict[str, tuple[Reduction, int, bool]]] = {
     # name: (reduction, samples needed, keeps the metric name)

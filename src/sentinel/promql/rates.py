@@ -12,8 +12,10 @@ from typing import Final
 import numpy as np
 
 from sentinel.model.batch import Floats
+from sentinel.promql.across import Across
 from sentinel.promql.frame import Context, Frame, Index, Mask, Nameless
 from sentinel.promql.selectors import Range, RangeSelector, Span
+from sentinel.series.cut import Cut
 from sentinel.series.selection import Piece, Samples
 
 _Edges = tuple[Floats, Floats, Floats, Index]
@@ -43,6 +45,9 @@ class Rate:
         self._nameless = Nameless()
 
     def evaluate(self, context: Context) -> Frame:
+        if context.grid is not None:
+            found = context.grid.keep(self, lambda: self._across(context)).at(context)
+            return self._nameless.checked(Frame(self._nameless(found.table), found.values, found.present))
         span = self.source.span(context)
         if isinstance(self.source, RangeSelector):
             table, pieces = self.source.pieces(context)
@@ -53,10 +58,34 @@ class Rate:
         values, present = joined(parts)
         return self._nameless.checked(Frame(self._nameless(table), values, present))
 
+    def _across(self, context: Context) -> Across:
+        def reduce(cut: Cut, starts: Floats, ends: Floats) -> tuple[Floats, Mask]:
+            context.budget.charge(2 * len(ends) * cut.series)
+            return self._of_cut(cut, starts, ends)
+
+        return self.source.windows(context, thin=True).reduced(reduce)
+
+    def _of_cut(self, cut: Cut, starts: Floats, ends: Floats) -> tuple[Floats, Mask]:
+        look = cut.look(starts, ends)
+        count = cut.count(look)
+        if not len(cut.cells):
+            return np.full(count.shape, np.nan), np.zeros(count.shape, np.bool_)
+        top = len(cut.cells) - 1
+        first, last = np.minimum(look.first, top), np.maximum(look.end - 1, 0)
+        start = cut.at(first)
+        change = cut.at(last) - start
+        lost = cut.fallen(look) if self.kind.is_counter else None
+        if lost is not None:
+            change += lost
+        edges = (start, cut.stamps(first), cut.stamps(last), count)
+        return self._extrapolated(change, edges, starts[:, None], ends[:, None]), count >= 2
+
     def _of_piece(self, piece: Piece, span: Span, context: Context) -> tuple[Floats, Mask]:
         ends = piece.ends(span.start, span.end)
         change = ends.last - ends.first
-        values = self._extrapolated(change, (ends.first, ends.first_at, ends.last_at, ends.count), span)
+        values = self._extrapolated(
+            change, (ends.first, ends.first_at, ends.last_at, ends.count), span.start, span.end
+        )
         present = ends.count >= 2
         rest = ~ends.is_exact
         if self.kind.is_counter is False:
@@ -80,14 +109,18 @@ class Rate:
             before, after = samples.values[:-1], samples.values[1:]
             fell = (after < before) & samples.held[1:]
             change = change + np.where(fell, before, 0.0).sum(axis=0)
-        return self._extrapolated(change, (first, first_at, last_at, samples.count), span), present
+        return self._extrapolated(
+            change, (first, first_at, last_at, samples.count), span.start, span.end
+        ), present
 
-    def _extrapolated(self, change: Floats, ends: _Edges, span: Span) -> Floats:
+    def _extrapolated(
+        self, change: Floats, ends: _Edges, start: Floats | float, end: Floats | float
+    ) -> Floats:
         first, first_at, last_at, count = ends
         sampled = last_at - first_at
         average = sampled / (count - 1)
-        to_start = first_at - span.start
-        to_end = span.end - last_at
+        to_start = first_at - start
+        to_end = end - last_at
         threshold = average * _THRESHOLD
         half = average / 2
         to_start = np.where(to_start >= threshold, half, to_start)
@@ -97,7 +130,7 @@ class Rate:
             to_start = np.where(to_zero < to_start, to_zero, to_start)
         factor = (sampled + to_start + to_end) / sampled
         if self.kind.is_rate:
-            factor = factor / span.seconds
+            factor = factor / (end - start)
         result: Floats = change * factor
         return result
 
@@ -111,9 +144,26 @@ class Newest:
         self._nameless = Nameless()
 
     def evaluate(self, context: Context) -> Frame:
+        if context.grid is not None:
+            found = context.grid.keep(self, lambda: self.source.windows(context).reduced(self._of_cut)).at(
+                context
+            )
+            return self._nameless.checked(Frame(self._nameless(found.table), found.values, found.present))
         table, parts = self.source.parts(context)
         values, present = joined([self._of(samples) for samples in parts])
         return self._nameless.checked(Frame(self._nameless(table), values, present))
+
+    def _of_cut(self, cut: Cut, starts: Floats, ends: Floats) -> tuple[Floats, Mask]:
+        look = cut.look(starts, ends)
+        present = cut.count(look) >= 2
+        if not present.any():
+            return np.full(present.shape, np.nan), present
+        last, before = np.maximum(look.end - 1, 0), np.maximum(look.end - 2, 0)
+        newest = cut.at(last)
+        change = newest - cut.at(before)
+        if self.is_rate:
+            change = np.where(change < 0, newest, change) / (cut.stamps(last) - cut.stamps(before))
+        return change, present
 
     def _of(self, samples: Samples) -> tuple[Floats, Mask]:
         present = samples.count >= 2

@@ -10,14 +10,17 @@ import numpy as np
 
 from sentinel.model.batch import Floats
 from sentinel.model.labels import Labels
+from sentinel.promql.across import Across, Windows, step_of, to_milliseconds
 from sentinel.promql.frame import (
     Context,
     Frame,
+    Grid,
     Mask,
     Node,
     check_unique,
     vector,
 )
+from sentinel.series.cut import Cut, Look
 from sentinel.series.matcher import Matcher
 from sentinel.series.pool import milliseconds
 from sentinel.series.selection import Piece, Samples, Selection
@@ -28,6 +31,9 @@ KEPT: Final = 4
 
 _CHUNK: Final = 2_000_000
 """Cells taken from the head at once."""
+
+_THIN: Final = 12.0
+"""Samples that a window should have at least for rates, averages and trends."""
 
 Anchor = float | Literal["start", "end"] | None
 """What follows `@`."""
@@ -62,6 +68,17 @@ class Moment:
             at = float(self.anchor)
         return milliseconds(at - self.offset)
 
+    def across(self, context: Context, *, each: bool = False) -> Floats:
+        """The same for every instant of the grid; just one where `@` fixes it.
+
+        Args:
+            each: one for every instant all the same.
+        """
+        assert context.grid is not None
+        if self.anchor is None:
+            return to_milliseconds(context.grid.instants - self.offset)
+        return np.full(len(context.grid.instants) if each else 1, self.of(context))
+
 
 class Selector:
     """An instant vector selector."""
@@ -74,6 +91,9 @@ class Selector:
         return context.head.select(self.matchers)
 
     def evaluate(self, context: Context) -> Frame:
+        if context.grid is not None:
+            found = context.grid.keep((self, "values"), lambda: self._across(context, times=False))
+            return found.at(context)
         selection = self.select(context)
         context.budget.charge(len(selection))
         values, present = selection.instant(self.moment.of(context), context.lookback)
@@ -81,10 +101,30 @@ class Selector:
 
     def instants(self, context: Context) -> Frame:
         """When the samples were taken, instead of their values."""
+        if context.grid is not None:
+            found = context.grid.keep((self, "times"), lambda: self._across(context, times=True))
+            return found.at(context)
         selection = self.select(context)
         at = self.moment.of(context)
         _, present = selection.instant(at, context.lookback)
         return Frame(selection.table, selection.instants(at, context.lookback), present)
+
+    def _across(self, context: Context, *, times: bool) -> Across:
+        assert context.grid is not None
+        ats = self.moment.across(context)
+        since = to_milliseconds(ats - context.lookback)
+        step = min(step_of(context), context.lookback)
+        table, blocks = context.grid.snapshot.blocks(
+            self.matchers, since, ats, step=step, charge=context.budget.charge
+        )
+        values = np.empty((len(ats), len(table)))
+        present = np.zeros(values.shape, np.bool_)
+        for rows, cut in blocks:
+            context.budget.charge(len(ats) * cut.series)
+            values[:, rows], present[:, rows], polls = cut.instant(ats, since)
+            if times and len(cut.cells):
+                values[:, rows] = cut.stamps(np.maximum(polls, 0))
+        return Across(table, values, present)
 
 
 class Range(Protocol):
@@ -94,6 +134,15 @@ class Range(Protocol):
 
     def parts(self, context: Context) -> tuple[LabelTable, Iterator[Samples]]:
         """The labels, and the samples of the series in that order, some series at a time."""
+        ...
+
+    def windows(self, context: Context, *, each: bool = False, thin: bool = False) -> Windows:
+        """Over a grid: the windows of all instants.
+
+        Args:
+            each: one for every instant, even where `@` makes them the same.
+            thin: samples a twelfth of the window apart are enough, where the grid's own step is no smaller.
+        """
         ...
 
 
@@ -111,6 +160,8 @@ class RangeSelector:
 
     def within(self, context: Context, span: Span) -> tuple[LabelTable, Iterator[Samples]]:
         """The same of another window."""
+        if context.grid is not None:
+            return self._looked_up(context, span)
         selection = self.selector.select(context)
         context.budget.charge(selection.weight(span.seconds))
         return selection.table, self._parts(selection, span)
@@ -120,6 +171,33 @@ class RangeSelector:
         selection = self.selector.select(context)
         context.budget.charge(2 * len(selection))
         return selection.table, selection.pieces
+
+    def windows(self, context: Context, *, each: bool = False, thin: bool = False) -> Windows:
+        assert context.grid is not None
+        ends = self.selector.moment.across(context, each=each)
+        step = min(step_of(context), self.seconds / _THIN) if thin else 0.0
+        return self._windows(context, to_milliseconds(ends - self.seconds), ends, step)
+
+    def _windows(self, context: Context, starts: Floats, ends: Floats, step: float) -> Windows:
+        assert context.grid is not None
+        table, blocks = context.grid.snapshot.blocks(
+            self.selector.matchers, starts, ends, step=step, charge=context.budget.charge
+        )
+        return Windows(table, starts, ends, ((rows, cut.clean) for rows, cut in blocks))
+
+    def _looked_up(self, context: Context, span: Span) -> tuple[LabelTable, Iterator[Samples]]:
+        assert context.grid is not None
+        moment = self.selector.moment
+        at = moment.of(context)
+        back, ahead = round(at - span.start, 3), round(span.end - at, 3)
+
+        def look() -> tuple[LabelTable, list[tuple[Cut, Look]]]:
+            ats = moment.across(context)
+            windows = self._windows(context, to_milliseconds(ats - back), to_milliseconds(ats + ahead), 0.0)
+            return looked(windows)
+
+        table, found = context.grid.keep((self.selector, back, ahead), look)
+        return table, seen(context, found)
 
     def _parts(self, selection: Selection, span: Span) -> Iterator[Samples]:
         for piece in selection.pieces:
@@ -145,10 +223,11 @@ class Subquery:
         return Span(milliseconds(end - self.seconds), end)
 
     def parts(self, context: Context) -> tuple[LabelTable, Iterator[Samples]]:
+        if context.grid is not None:
+            table, found = context.grid.keep((self, "looks"), lambda: looked(self.windows(context)))
+            return table, seen(context, found)
         span = self.span(context)
-        step = max(round((self.step or context.step) * 1000), 1)
-        first = int(np.floor(round(span.start * 1000) / step)) * step + step
-        ticks = range(first, round(span.end * 1000) + 1, step)
+        ticks = self._ticks(context, span.start, span.end)
         context.budget.charge(len(ticks))
         frames = []
         for tick in ticks:
@@ -159,12 +238,58 @@ class Subquery:
         times = np.broadcast_to(np.array(ticks, np.float64)[:, None] / 1000, values.shape)
         return table, iter((Samples.packed(values, times, present),))
 
+    def windows(self, context: Context, *, each: bool = False, thin: bool = False) -> Windows:
+        assert context.grid is not None
+        ends = self.moment.across(context, each=each)
+        starts = to_milliseconds(ends - self.seconds)
+        table, cut = context.grid.keep((self, "inner"), lambda: self._inner(context, starts, ends))
+        return Windows(table, starts, ends, iter([(slice(0, len(table)), cut)]))
+
+    def _inner(self, context: Context, starts: Floats, ends: Floats) -> tuple[LabelTable, Cut]:
+        """The expression at every tick of any of the windows."""
+        assert context.grid is not None
+        found: list[range] = []
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            ticks = self._ticks(context, start, end)
+            if found and ticks.start <= found[-1].stop:
+                ticks = range(found[-1].stop, ticks.stop, ticks.step)
+            context.budget.charge(len(ticks))
+            if ticks:
+                found.append(range(ticks.start, ticks[-1] + ticks.step, ticks.step))
+        instants = np.concatenate([np.empty(0), *(np.array(ticks, np.float64) for ticks in found)]) / 1000
+        frames = []
+        if len(instants):
+            for moved in context.over(Grid(instants, context.grid.snapshot)).each():
+                frame = vector_of(self.node, moved)
+                context.budget.charge(KEPT * len(frame))
+                frames.append(frame)
+        table, values, present = merged(*stacked(context, frames))
+        return table, Cut.of_grid(values, present, instants).clean
+
+    def _ticks(self, context: Context, start: float, end: float) -> range:
+        """Multiples of the step in (start, end], in milliseconds."""
+        step = max(round((self.step or context.step) * 1000), 1)
+        first = int(np.floor(round(start * 1000) / step)) * step + step
+        return range(first, round(end * 1000) + 1, step)
+
+
+def looked(windows: Windows) -> tuple[LabelTable, list[tuple[Cut, Look]]]:
+    return windows.table, [(cut, cut.look(windows.starts, windows.ends)) for _, cut in windows.blocks]
+
+
+def seen(context: Context, found: list[tuple[Cut, Look]]) -> Iterator[Samples]:
+    """The samples of the window that belongs to the context's instant."""
+    for cut, look in found:
+        samples = cut.window(look, context.place if len(look.first) > 1 else 0)
+        context.budget.charge(samples.values.size)
+        yield samples
+
 
 def vector_of(node: Node, context: Context) -> Frame:
     """The node's vector; a scalar becomes a vector without labels."""
     outcome = node.evaluate(context)
     if isinstance(outcome, float):
-        table = LabelTable(context.head.symbols, (), np.zeros((1, 0), np.int32), unique=True)
+        table = LabelTable(context.symbols, (), np.zeros((1, 0), np.int32), unique=True)
         return Frame(table, np.array([outcome]), np.ones(1, np.bool_))
     return vector(outcome)
 
@@ -172,7 +297,7 @@ def vector_of(node: Node, context: Context) -> Frame:
 def stacked(context: Context, frames: list[Frame]) -> tuple[LabelTable, Floats, Mask]:
     """Frames of several instants over one table: values and presence as [instant, row]."""
     if not frames:
-        empty = LabelTable(context.head.symbols, (), np.zeros((0, 0), np.int32), unique=True)
+        empty = LabelTable(context.symbols, (), np.zeros((0, 0), np.int32), unique=True)
         return empty, np.empty((0, 0)), np.empty((0, 0), np.bool_)
     table = frames[-1].table
     if all(frame.table is table or len(frame) == 0 for frame in frames):
@@ -193,7 +318,7 @@ def stacked(context: Context, frames: list[Frame]) -> tuple[LabelTable, Floats, 
         for row in np.flatnonzero(frame.present).tolist():
             where = positions[frame.table[row]]
             values[step, where], present[step, where] = frame.values[row], True
-    return LabelTable.of(context.head.symbols, list(positions)), values, present
+    return LabelTable.of(context.symbols, list(positions)), values, present
 
 
 def merged(table: LabelTable, values: Floats, present: Mask) -> tuple[LabelTable, Floats, Mask]:

@@ -114,7 +114,7 @@ class Cells:
                     into.view(np.uint64)[...] = ABSENT_BITS
                 else:
                     part.copy(values, offsets, into)
-            rows = self._slab(slab)
+            rows = self.plain(slab)
             for part in plain:
                 part.copy(rows, offsets, whole[part.first : part.last, first:last])
         return whole
@@ -136,7 +136,7 @@ class Cells:
             gone: [ticks, columns of the slab] cells of ticks in which their source was not polled; None: none are.
         """
         rows = np.arange(stretch * self.stretch, (stretch + 1) * self.stretch) % self.rows
-        values = self._slab(slab)[rows]
+        values = self.plain(slab)[rows]
         if gone is not None:
             values.view(np.uint64)[gone] = ABSENT_BITS
         packed = self.packed[stretch, slab] = Packed.of(values)
@@ -173,7 +173,8 @@ class Cells:
     def _row(self, tick: int) -> int:
         return (tick % self.rows) << self._shift
 
-    def _slab(self, slab: int) -> Floats:
+    def plain(self, slab: int) -> Floats:
+        """[rows, columns of the slab]: the plain rows themselves, tick t in row t mod `rows`."""
         size = self.rows << self._shift
         return self._flat[slab * size : (slab + 1) * size].reshape(self.rows, self.slab)
 

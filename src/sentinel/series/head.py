@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -76,6 +77,9 @@ class Head:
         self._newest = 0.0
         self._vacuumed_at = 0.0
         self._listeners: list[Listener] = []
+        self._whole_since: float = math.inf
+        self.shifts = 0
+        """How often the clock was stepped."""
         self._witness: Witness | None = None
 
     # Writing
@@ -86,6 +90,7 @@ class Head:
         for batch in batches:
             if self._append(batch):
                 stored.append(batch)
+                self._whole_since = min(self._whole_since, batch.at)
             self._newest = max(self._newest, batch.at)
         if self._newest - self._vacuumed_at > self.retention / 4:
             self.vacuum()
@@ -117,7 +122,9 @@ class Head:
             pool.shift(seconds)
         for feed in (*self._feeds.values(), *self._forgotten):
             feed.shift(seconds)
+        self.shifts += 1
         self._newest += seconds
+        self._whole_since += seconds
         self._vacuumed_at += seconds
 
     def vacuum(self) -> None:
@@ -188,6 +195,11 @@ class Head:
         """Unix seconds of the newest poll; 0 before the first."""
         return self._newest
 
+    @property
+    def since(self) -> float:
+        """Unix seconds from which on everything is here that was stored; +Inf before the first poll."""
+        return max(self._whole_since, self._newest - self.retention)
+
     def version_of(self, name: str) -> int:
         """Changes whenever the series of that metric do; 0 while it has none."""
         metric = self._metrics.get(name)
@@ -222,6 +234,7 @@ class Head:
         if feed is not None and feed.source.interval != source.interval:
             # Another interval is another pool. The old columns go at once, or each series would exist twice.
             del self._feeds[source]
+            self._whole_since = self._newest
             self._remove(feed.pool, feed.take_all())
             feed.pool.close_slot(feed.slot)
             feed = None
@@ -291,6 +304,8 @@ class Head:
 
     def _take_over(self, metric: Metric, block: Block, columns: Index) -> None:
         """The series have ended at the source that had them: let another give them, without the old samples."""
+        if len(columns):
+            self._whole_since = self._newest
         slots = block.pool.slot_of[columns].tolist()
         for column, slot in zip(columns.tolist(), slots, strict=True):
             for feed in (*self._feeds.values(), *self._forgotten):

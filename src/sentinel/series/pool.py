@@ -116,6 +116,16 @@ class Pool(Generic[Owner]):
         arrays = (self.times, self.slot_of, self.reset_at, self.gap_at, self._born)
         return self.cells.nbytes + sum(array.nbytes for array in arrays)
 
+    @property
+    def floor(self) -> int:
+        """All ticks before this one are packed or gone."""
+        return self._floor
+
+    def born(self, columns: Index) -> Ticks:
+        """The first tick that is the columns' own: what is packed of earlier ones belonged to other series."""
+        ticks: Ticks = self._born[columns].astype(np.int64) + self._first_tick
+        return ticks
+
     # Room for sources and columns
 
     def open_slot(self) -> int:

@@ -33,3 +33,35 @@ class Symbols:
 
     def text(self, code: int) -> str:
         return self._texts[code]
+
+
+class Overlay(Symbols):
+    """A table over another that it leaves as it is: for one thread, while the other grows in its own."""
+
+    __slots__ = ("_base", "_size")
+
+    def __init__(self, base: Symbols) -> None:
+        self._base = base
+        self._size = len(base)
+        self._texts = []
+        self._codes = {}
+
+    def __len__(self) -> int:
+        return self._size + len(self._texts)
+
+    def code(self, text: str) -> int:
+        code = self.find(text)
+        if code is None:
+            code = self._codes[text] = len(self)
+            self._texts.append(text)
+        return code
+
+    def find(self, text: str) -> int | None:
+        own = self._codes.get(text)
+        if own is not None:
+            return own
+        code = self._base.find(text)
+        return code if code is not None and code < self._size else None
+
+    def text(self, code: int) -> str:
+        return self._base.text(code) if code < self._size else self._texts[code - self._size]
