@@ -19,6 +19,9 @@ STYLE: Final = "\ue000style"
 LAST_INSTANT: Final = 1e11
 
 _OPERATORS: Final = frozenset({"and", "or", "unless", "atan2", "bool"})
+RENAMED: Final = {"holt_winters": "double_exponential_smoothing"}
+"""Functions that Prometheus 3 calls by another name than Prometheus 2, for whose rules both are read."""
+
 PLAIN: Final = "plain"
 """That no word stands there."""
 
@@ -60,6 +63,8 @@ class Rewriter:
                 self._offset()
             elif token.kind == "word" and token.text.lower() in _STYLES and self._has_selector_before():
                 self._mark(token, len(self.parts))
+            elif token.kind == "word" and token.text in RENAMED and self._peek().text == "(":
+                self.parts.append(RENAMED[token.text])
             else:
                 self.parts.append(token.text.replace("_", "") if token.kind == "number" else token.text)
         # A space between tokens is what no form of the language minds.

@@ -6,6 +6,7 @@ split into tokens here first. Its limits: https://docs.rs/promql-parser.
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,6 +16,7 @@ import promql_parser
 
 from sentinel.promql.durations import Query
 from sentinel.promql.errors import ExpressionError
+from sentinel.promql.names import FUNCTIONS
 from sentinel.promql.rewrite import FIRST_ANCHOR, Rewriter
 from sentinel.promql.tokens import Token, tokens_of
 
@@ -97,6 +99,10 @@ def _check_nesting(tokens: tuple[Token, ...]) -> None:
 
 def _described(error: BaseException) -> str:
     text = str(error)
+    unknown = re.fullmatch(r"unknown function with name '(\w+)'", text)
+    if unknown:
+        close = difflib.get_close_matches(unknown[1], sorted(FUNCTIONS), n=1, cutoff=0.75)
+        return f"unknown function '{unknown[1]}'" + (f" (did you mean '{close[0]}'?)" if close else "")
     return "not a PromQL expression" if text == "invalid promql query" or not text else text
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -138,8 +139,9 @@ class _Reader:
             return None
         written = self._part(WrittenGroup, at)
         if written is None:
+            name = self._written(at, "name")
             for index in range(self._length(at, "rules")):
-                self._rule((*at, "rules", index), {})
+                self._placed_rule((*at, "rules", index), {}, name)
             return None
         if not written.name:
             self._report((*at, "name"), "a group needs a name")
@@ -148,7 +150,10 @@ class _Reader:
             self._report((*at, "name"), f"group '{written.name}' is already in this file, on line {line}")
         names.setdefault(written.name, self._document.place((*at, "name")).line)
         self._check_labels(written.labels, (*at, "labels"))
-        read = [self._rule((*at, "rules", index), written.labels) for index in range(len(written.rules))]
+        read = [
+            self._placed_rule((*at, "rules", index), written.labels, written.name)
+            for index in range(len(written.rules))
+        ]
         return RuleGroup(
             self._document.file,
             written.name,
@@ -157,6 +162,26 @@ class _Reader:
             written.limit,
             written.query_offset or 0.0,
         )
+
+    def _placed_rule(self, at: Place, group_labels: Mapping[str, str], group: str) -> Rule | None:
+        """A rule; its problems say which one it is."""
+        before = len(self._problems)
+        rule = self._rule(at, group_labels)
+        name = self._written(at, "alert") or self._written(at, "record")
+        where = ", ".join(f"{kind} '{one}'" for kind, one in (("group", group), ("rule", name)) if one)
+        if where:
+            self._problems[before:] = [
+                replace(problem, text=f"{problem.text} ({where})") for problem in self._problems[before:]
+            ]
+        return rule
+
+    def _written(self, at: Place, key: str) -> str:
+        """A text that stands there, whatever else is wrong; empty where there is none."""
+        data = self._document.data
+        for step in at:
+            data = data[step]
+        found = data.get(key) if isinstance(data, Mapping) else None
+        return found if isinstance(found, str) else ""
 
     def _rule(self, at: Place, group_labels: Mapping[str, str]) -> Rule | None:
         if not self._is_mapping(at, "rule is written as keys with values: alert or record, expr"):

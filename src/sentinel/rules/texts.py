@@ -10,7 +10,7 @@ from sentinel.rules.track import Track
 
 ALERT_NAME = "alertname"
 
-_VOLATILE = frozenset({"$value", "Value", ".", "query"})
+VOLATILE = frozenset({"$value", "Value", ".", "query"})
 """What a template reads that may differ although the labels are the same."""
 
 
@@ -19,9 +19,9 @@ class AlertTexts:
 
     def __init__(self, rule: AlertingRule, around: Surroundings) -> None:
         self._rule, self._around = rule, around
-        self.has_volatile_labels = any(template.reads & _VOLATILE for _, template in rule.labels)
+        self.has_volatile_labels = any(template.reads & VOLATILE for _, template in rule.labels)
         """Labels may differ although the result's are the same."""
-        self._has_volatile_annotations = any(template.reads & _VOLATILE for _, template in rule.annotations)
+        self._has_volatile_annotations = any(template.reads & VOLATILE for _, template in rule.annotations)
         self._asks = any("query" in template.reads for _, template in rule.annotations)
 
     def labels(self, source: Labels, value: float, at: float) -> Labels:

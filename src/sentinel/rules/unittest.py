@@ -6,12 +6,14 @@ differ by less than a billionth: sums may be added up in another order.
 
 from __future__ import annotations
 
+import difflib
 import math
+import re
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from prometheus_client import CollectorRegistry
@@ -36,8 +38,6 @@ from sentinel.rules.rule import RuleGroup
 from sentinel.rules.windows import reach
 from sentinel.runtime.clock import ManualClock
 from sentinel.series.head import LOOKBACK, Head
-
-T = TypeVar("T")
 
 MAX_STEPS = 1_000_000
 """Evaluations of one test."""
@@ -97,18 +97,27 @@ class Result:
     """As written, or "test 3"; empty where the file itself is wrong."""
     differences: tuple[str, ...]
     """For people, each of one or more lines; empty: passed."""
+    seconds: float = 0.0
+    """How long the test took."""
 
     @property
     def passed(self) -> bool:
         return not self.differences
 
 
-def run_unit_tests(files: Sequence[Path]) -> list[Result]:
-    """Run every test of these files. Never raises for what the files hold."""
-    return [result for file in files for result in _run_file(file)]
+def run_unit_tests(
+    files: Sequence[Path], *, run: re.Pattern[str] | None = None, as_diff: bool = False
+) -> list[Result]:
+    """Run the tests of these files. Never raises for what the files hold.
+
+    Args:
+        run: only tests with a name that it is found in, as with promtool's --run.
+        as_diff: show differences as lines with - (expected) and + (got).
+    """
+    return [result for file in files for result in _run_file(file, run, as_diff=as_diff)]
 
 
-def _run_file(file: Path) -> list[Result]:
+def _run_file(file: Path, run: re.Pattern[str] | None, *, as_diff: bool) -> list[Result]:
     try:
         document = parse_yaml(read_text(file), str(file))
         written = validated(WrittenTests, document)
@@ -117,13 +126,16 @@ def _run_file(file: Path) -> list[Result]:
         return [Result(str(file), "", tuple(str(problem) for problem in error.problems))]
     results = []
     for number, test in enumerate(written.tests):
+        if run is not None and not run.search(test.name):
+            continue
         name = test.name or f"test {number + 1}"
+        began = time.perf_counter()
         try:
             inputs = _inputs(test, document, number)
-            differences = _Run(written, test, rules, inputs).differences()
+            differences = _Run(written, test, rules, inputs, as_diff=as_diff).differences()
         except UnusableError as error:
             differences = [str(problem) for problem in error.problems]
-        results.append(Result(str(file), name, tuple(differences)))
+        results.append(Result(str(file), name, tuple(differences), time.perf_counter() - began))
     return results
 
 
@@ -183,9 +195,16 @@ class _Run:
     """One test: a head of its own, filled tick by tick."""
 
     def __init__(
-        self, written: WrittenTests, test: WrittenTest, rules: Sequence[Path], inputs: Inputs
+        self,
+        written: WrittenTests,
+        test: WrittenTest,
+        rules: Sequence[Path],
+        inputs: Inputs,
+        *,
+        as_diff: bool = False,
     ) -> None:
         self._test = test
+        self._tell: Callable[[str, list[str], list[str]], list[str]] = _as_diff if as_diff else _as_lists
         self._step = written.evaluation_interval or 60.0
         self._interval = test.interval or self._step
         instants = [one.eval_time for one in test.alert_rule_test]
@@ -256,7 +275,13 @@ class _Run:
             if alert.name == test.alertname and alert.state is AlertState.FIRING
         )
         head = f"alert {test.alertname} at {format_duration(test.eval_time)}"
-        return _difference(head, expected, got, lambda one: f"{one[0]}\n  annotations {one[1]}")
+        if expected == got:
+            return []
+        texts = [
+            [f"{labels}\n  annotations {annotations}" for labels, annotations in some]
+            for some in (expected, got)
+        ]
+        return self._tell(head, *texts)
 
     def _compare_samples(self, test: WrittenExpressionTest) -> list[str]:
         head = f"{test.expr} at {format_duration(test.eval_time)}"
@@ -273,23 +298,29 @@ class _Run:
             for mine, theirs in zip(got, expected, strict=True)
         ):
             return []
-        return _difference(head, expected, got, lambda one: f"{one[0]} {one[1]!r}")
+        texts = [[f"{labels} {value!r}" for labels, value in some] for some in (expected, got)]
+        return self._tell(head, *texts)
 
 
 def _is_close(left: float, right: float) -> bool:
     return left == right or math.isclose(left, right, rel_tol=1e-9) or (left != left and right != right)  # noqa: PLR0124
 
 
-def _difference(head: str, expected: list[T], got: list[T], show: Callable[[T], str]) -> list[str]:
+def _as_lists(head: str, expected: list[str], got: list[str]) -> list[str]:
     """What is missing and what is too much, for people."""
-    if expected == got:
-        return []
     lines = [head]
-    lines += [f"  expected, not there: {show(one)}" for one in expected if one not in got]
-    lines += [f"  there, not expected: {show(one)}" for one in got if one not in expected]
+    lines += [f"  expected, not there: {one}" for one in expected if one not in got]
+    lines += [f"  there, not expected: {one}" for one in got if one not in expected]
     if len(lines) == 1:
         lines.append("  the same ones, but not as many times")
     return ["\n".join(lines)]
+
+
+def _as_diff(head: str, expected: list[str], got: list[str]) -> list[str]:
+    """All of both, with - before what is only expected and + before what is only there."""
+    before, after = ("\n".join(some).splitlines() for some in (expected, got))
+    lines = [line.rstrip() for line in difflib.ndiff(before, after) if not line.startswith("?")]
+    return ["\n".join([head, *(f"  {line}" for line in lines)])]
 
 
 class _Input:

@@ -7,6 +7,7 @@ import math
 import pytest
 
 from sentinel.promql import EvaluationError, ExpressionError
+from sentinel.promql.names import FUNCTIONS
 from tests.unit.promql.loading import asked, loaded, loaded_all, ranged
 
 
@@ -215,3 +216,18 @@ def test_a_value_to_fill_in_may_be_no_number() -> None:
     assert found.keys() == {'{a="1"}', '{a="2"}'}
     assert all(math.isnan(value) for value in found.values())
     assert asked(engine, "x + fill(-Inf) y", 0)['{a="1"}'] == -math.inf
+
+
+def test_a_function_of_prometheus_2_has_its_new_name() -> None:
+    engine = loaded(60, x="1 2 3 4")
+    new = asked(engine, "double_exponential_smoothing(x[5m], 0.5, 0.1)", 180)
+    assert asked(engine, "holt_winters(x[5m], 0.5, 0.1)", 180) == new != {}
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_names_that_are_suggested_exist(name: str) -> None:
+    try:
+        loaded(60, x="1").compile(f"{name}(x)")
+    except ExpressionError as error:
+        assert "unknown function" not in error.text
+        assert "not supported" not in error.text
