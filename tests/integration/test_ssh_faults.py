@@ -85,7 +85,7 @@ async def test_what_got_stuck_is_ended_on_the_host_too(server: Sshd, is_forced: 
 
 
 async def test_a_host_without_the_usual_tools_gives_what_it_can(server: Sshd) -> None:
-    for name in ("head", "date", "getconf"):
+    for name in ("date", "getconf", "systemctl"):
         server.fake(name, "exit 127")
     async with polled(server) as host:
         reading = await host.poll()
@@ -93,6 +93,15 @@ async def test_a_host_without_the_usual_tools_gives_what_it_can(server: Sshd) ->
     assert found['node_scrape_collector_success{collector="uname"}'] == 1
     assert found['node_scrape_collector_success{collector="filesystem"}'] == 1
     assert any(name.startswith("node_filesystem_avail_bytes") for name in found)
+
+
+async def test_a_section_whose_input_another_could_not_print_fails_with_it(server: Sshd) -> None:
+    server.fake("head", "exit 127")
+    async with polled(server) as host:
+        found = figures(await host.poll())
+    assert found['node_scrape_collector_success{collector="uname"}'] == 1
+    assert found['node_scrape_collector_success{collector="filesystem"}'] == 0
+    assert not any(name.startswith("node_filesystem_") for name in found)
 
 
 async def test_a_stopped_server_costs_its_own_polls_and_is_read_again_when_it_goes_on(server: Sshd) -> None:

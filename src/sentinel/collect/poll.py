@@ -222,9 +222,7 @@ class PollLoops:
             tick, phase = self._first_tick(watch.source)
             while True:
                 await self._clock.sleep(tick - self._clock.monotonic())
-                async with turn.lock:
-                    batch = await self._poll_once(watch, turn.collector, tick)
-                self._note(watch, batch)
+                await self._take_turn(watch, turn, tick)
                 tick = phase = self._next_tick(watch.source, phase)
         finally:
             if self._turns.get(watch.source) is turn:
@@ -232,6 +230,12 @@ class PollLoops:
             for task in turn.beside:
                 task.cancel()
             await turn.collector.close()
+
+    async def _take_turn(self, watch: Watch, turn: _Turn, tick: float) -> None:
+        """A function of its own: the loop's frame must not hold the last poll's samples until the next."""
+        async with turn.lock:
+            batch = await self._poll_once(watch, turn.collector, tick)
+        self._note(watch, batch)
 
     async def poll_now(self, target: str, modules: Collection[str]) -> None:
         """Poll these modules of a target beside their schedule, and return when that is stored.

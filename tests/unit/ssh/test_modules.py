@@ -53,6 +53,11 @@ def test_an_equal_file_gives_equal_modules() -> None:
         ("uname -a", '""', "mine.yml:7:19: command: is empty"),
         ("name: uname", "name: U name", "mine.yml:4:15: name: use small letters"),
         ("        command: uname -a\n", "", "mine.yml:4:9: 'command' is missing"),
+        (
+            "        parser: uname\n",
+            "        parser: uname\n        input: {section: prco, file: /a}\n",
+            "mine.yml:6:26: there is no section 'prco' above this one",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_place(old: str, new: str, told: str) -> None:

@@ -55,6 +55,11 @@ def _placed(collectors: tuple[tuple[str, ...], ...]) -> tuple[tuple[int, str], .
 
 
 @lru_cache(maxsize=100)
+def _named(placed: tuple[tuple[int, str], ...]) -> tuple[str, ...]:
+    return tuple(name for _, name in placed)
+
+
+@lru_cache(maxsize=100)
 def _own(collectors: tuple[str, ...]) -> tuple[Labels, ...]:
     """The series about the collectors themselves."""
     return tuple(Labels(__name__=name, collector=each) for name in (SUCCESS, DURATION) for each in collectors)
@@ -70,7 +75,7 @@ class Assembly:
     def __init__(self, parsers: Sequence[Parser], layouts: Layouts | None = None) -> None:
         """`layouts` are those of other hosts."""
         self._collectors = _placed(tuple(parser.collectors for parser in parsers))
-        self._names = tuple(name for _, name in self._collectors)
+        self._names = _named(self._collectors)
         self._layouts = layouts or Layouts()
         self._known: dict[_Shapes, _Known] = {}
 

@@ -31,7 +31,9 @@ class Channel(asyncssh.SSHClientSession[bytes]):
         self._takes_signals = takes_signals
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
         self._replies: Replies | None = None
-        self._news = asyncio.Event()
+        self._has_news = False
+        self._waiter: asyncio.Future[None] | None = None
+        """An Event would hold memory while nobody waits, which is nearly always."""
         self._arrived: list[bytes] = []
         self._received = 0
         self.is_open = True
@@ -73,7 +75,7 @@ class Channel(asyncssh.SSHClientSession[bytes]):
         data = b"".join(self._arrived)
         self._arrived.clear()
         if self._replies is not None and self._replies.feed(data, self._monotonic()):
-            self._news.set()
+            self._tell()
 
     def eof_received(self) -> bool:
         self._end()
@@ -85,13 +87,18 @@ class Channel(asyncssh.SSHClientSession[bytes]):
     def _end(self) -> None:
         self._read()
         self.is_open = False
-        self._news.set()
+        self._tell()
+
+    def _tell(self) -> None:
+        self._has_news = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def send(self, data: bytes, replies: Replies, *, is_all: bool = False) -> None:
         """Starts a poll: its output goes to `replies`."""
         self._arrived.clear()
         self._replies = replies
-        self._news.clear()
+        self._has_news = False
         assert self._channel is not None
         if self.is_open:
             self._channel.write(data)
@@ -100,13 +107,16 @@ class Channel(asyncssh.SSHClientSession[bytes]):
 
     async def news(self, until: float) -> bool:
         """Waits until replies changed or the channel ended; false when that loop time came first."""
-        if self.is_open or self._news.is_set():
+        if self.is_open and not self._has_news:
+            self._waiter = asyncio.get_running_loop().create_future()
             try:
                 async with asyncio.timeout_at(until):
-                    await self._news.wait()
+                    await self._waiter
             except TimeoutError:
                 return False
-        self._news.clear()
+            finally:
+                self._waiter = None
+        self._has_news = False
         return True
 
     def kill(self) -> None:

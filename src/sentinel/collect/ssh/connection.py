@@ -61,9 +61,10 @@ class Options:
             password=credentials.password,
             agent_path=None,
             known_hosts=_trusts_nobody,
-            kex_algs=list(_KEX),
-            encryption_algs=list(_CIPHERS),
-            mac_algs=list(_MACS),
+            # As text, which leaves each connection the names that asyncssh holds instead of copies.
+            kex_algs=",".join(_KEX),
+            encryption_algs=",".join(_CIPHERS),
+            mac_algs=",".join(_MACS),
             compression_algs=["none"],
             x509_trusted_certs=None,
             gss_kex=False,
@@ -121,7 +122,7 @@ async def connect(
                     sock=sock,
                     tunnel=via,
                     known_hosts=check.trusted,
-                    server_host_key_algs=check.algorithms(),
+                    server_host_key_algs=",".join(check.algorithms()),
                     client_factory=lambda: login,
                 )
         except BaseException:

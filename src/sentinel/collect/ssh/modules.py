@@ -16,6 +16,9 @@ A section's text is read by a parser that Sentinel has, or as its key `read` say
 the file. It may use the module's parameters, which are the operator's, as shell variables: $sentinel_paths.
 Nothing that a host says ever becomes part of one. Network devices have a `dialect` instead of a shell; each line of
 a command is typed at their prompt.
+
+`input: {section: proc, file: /proc/self/mounts}` puts a file that an earlier section prints before the section's
+own text, which saves a process on the host.
 """
 
 from __future__ import annotations
@@ -45,6 +48,16 @@ _TOP = "modules"
 
 
 @dataclass(frozen=True, slots=True)
+class Loan:
+    """A file that another section of the same poll prints for this one: each process that a poll starts on the host
+    costs more than what it reads."""
+
+    section: str
+    file: str
+    """It stands under `==> FILE <==`, as head(1) prints it, and is taken out of the other section's text."""
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """One command and what reads its output."""
 
@@ -55,6 +68,7 @@ class Section:
     """Seconds."""
     every: float
     """Seconds between runs; 0 means with every poll. In between, the last values are repeated."""
+    loan: Loan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +133,11 @@ def _param(text: str) -> str:
     return text
 
 
+class _WrittenInput(Written):
+    section: str
+    file: str
+
+
 class _WrittenSection(Written):
     name: Annotated[str, AfterValidator(_section_name)]
     command: Annotated[str, AfterValidator(_command)]
@@ -126,6 +145,7 @@ class _WrittenSection(Written):
     read: WrittenRead | None = None
     timeout: Annotated[float, BeforeValidator(_duration), Field(gt=0)] = SECTION_TIMEOUT
     every: Seconds = 0.0
+    input: _WrittenInput | None = None
 
     @model_validator(mode="after")
     def _is_read_somehow(self) -> Self:
@@ -208,6 +228,10 @@ def _twice(document: Document, name: str, module: _WrittenModule) -> Iterator[Pr
             yield document.problem((*where, "name"), f"section '{section.name}' is given twice", value=True)
         if section.parser in taken:
             yield document.problem((*where, "parser"), f"parser '{section.parser}' is used twice", value=True)
+        if section.input is not None and section.input.section not in sections:
+            hint = did_you_mean(section.input.section, sections)
+            text = f"there is no section '{section.input.section}' above this one{hint}"
+            yield document.problem((*where, "input", "section"), text, value=True)
         sections.add(section.name)
         taken |= {section.parser} if section.parser else set()
 
@@ -262,6 +286,7 @@ def _module(name: str, found: Mapping[str, _Found]) -> SshModule:
             parser_of(f"{name}.{each.name}", each.read) if each.read else known[each.parser or ""],
             each.timeout,
             each.every,
+            Loan(each.input.section, each.input.file) if each.input else None,
         )
         for part in reversed(line)
         for each in found[part].written.sections

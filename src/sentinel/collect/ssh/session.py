@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 import asyncssh
 
@@ -35,6 +36,15 @@ BEGIN_TIMEOUT = 5.0
 """Seconds in which a shell must say its first word, before another way is tried."""
 
 
+_NO_FUNCTIONS: frozenset[str] = frozenset()
+
+
+@lru_cache(maxsize=1000)
+def _with(defined: frozenset[str], named: tuple[tuple[str, str], ...]) -> frozenset[str]:
+    """The functions a shell has once these commands are sent: one object for all hosts that have the same."""
+    return defined.union(function(name, command) for name, command in named)
+
+
 class Mode(Enum):
     SHELL = "shell"
     COMMANDS = "commands"
@@ -45,7 +55,7 @@ class Failure:
     """A section that gave nothing."""
 
     reason: str
-    """stuck, too_large, closed, deadline."""
+    """stuck, too_large, closed, deadline, missing."""
 
 
 Result = Reply | Failure
@@ -63,7 +73,7 @@ class Session:
         self._turn = asyncio.Lock()
         self._channel: Channel | None = None
         self._mode = Mode.SHELL
-        self._defined: set[str] = set()
+        self._defined = _NO_FUNCTIONS
         """Functions that the present shell has, or has been sent."""
         self._has_leftovers = False
         """A shell of this connection was given up while it ran something."""
@@ -181,10 +191,10 @@ class Session:
             if self._channel is None or not self._channel.is_open:
                 self._channel = await Channel.start(connection, SHELL, self._clock.monotonic)
                 self._metrics.shells.inc()
-                self._defined.clear()
+                self._defined = _NO_FUNCTIONS
                 prelude = self._cleaning() + PRELUDE
             self._channel.send(shell_input(mark, prelude + script(named, self._defined)), replies)
-            self._defined.update(function(name, command) for name, command in named)
+            self._defined = _with(self._defined, tuple(named))
             return self._channel
 
     def _cleaning(self) -> str:
