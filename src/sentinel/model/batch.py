@@ -107,6 +107,11 @@ class Source:
     """instance, job, and the target's own labels: added to every series of the source."""
     interval: float = field(compare=False)
     """Seconds between polls."""
+    is_received: bool = field(default=False, compare=False)
+    """Sent by somebody who polls it himself, at instants of his own: `up` and the like come from there.
+
+    Cells of its batches may be absent (ABSENT_BITS), for series that have ended.
+    """
 
     @property
     def name(self) -> str:

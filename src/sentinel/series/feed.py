@@ -22,7 +22,7 @@ class Feed:
 
     def __init__(self, source: Source, pool: Pool[Block], at: float, witness: Witness | None = None) -> None:
         self.source = source
-        self._witness = witness
+        self.witness = witness
         self.rows: Rows | None = None
         """What the columns stand for."""
         self._meta_rows: Rows | None = None
@@ -171,14 +171,16 @@ class Feed:
         self.pool.store(self.tick, self._tick_before, at, columns, values)
 
     def _tell(self, rows: Rows | None, at: float, values: Floats, *, up: bool) -> None:
-        if self._witness is not None and rows is not None:
-            self._witness.write(rows, at, values, up=up, part=rows.base is not None)
+        if self.witness is not None and rows is not None:
+            self.witness.write(rows, at, values, up=up, part=rows.base is not None)
 
     def _end_columns(self, columns: Index) -> None:
         """These series have left the layout: the next poll marks them stale."""
         self._ending = np.union1d(self._ending, columns)
         if self.rows is not None and len(columns):
-            self._ending_rows = self.rows.only(np.flatnonzero(np.isin(self._columns[: len(self.rows)], columns)))
+            self._ending_rows = self.rows.only(
+                np.flatnonzero(np.isin(self._columns[: len(self.rows)], columns))
+            )
 
     def _store_ended(self, at: float) -> None:
         """Ended series: one staleness marker, and nothing from then on."""

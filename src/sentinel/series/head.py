@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sentinel.model.batch import Batch, Family, Source
-from sentinel.model.labels import METRIC_NAME, Labels
+from sentinel.model.batch import Batch, Family, Reading, Source
+from sentinel.model.labels import Labels
 from sentinel.series.feed import Feed
-from sentinel.series.matcher import Matcher, MatchOperator
+from sentinel.series.matcher import Matcher
 from sentinel.series.metric import Block, Metric, codes_in_use
 from sentinel.series.placing import Group, Groups, meta_groups, own_codes
 from sentinel.series.pool import Index, Pool, milliseconds
-from sentinel.series.selection import Piece, Selection
+from sentinel.series.received import ReceivedFeed
+from sentinel.series.selecting import Selections
+from sentinel.series.selection import Selection
 from sentinel.series.symbols import Symbols
-from sentinel.series.table import Codes, LabelTable
+from sentinel.series.table import Codes
 from sentinel.series.witness import Witness
 
 LOOKBACK: Final = 300.0
 """Seconds for which a sample stands for its series, as in Prometheus."""
+
+LAG: Final = 600.0
+"""Seconds by which received samples may be older than the newest ones, if nobody says otherwise."""
 
 UP: Final = "up"
 DURATION: Final = "sentinel_poll_duration_seconds"
@@ -33,13 +38,13 @@ _META_FAMILIES: Final = {
     DURATION: Family("gauge", "Time that the last poll took.", "seconds"),
     SAMPLES: Family("gauge", "Samples that the last poll gave."),
 }
-_KEPT_SELECTIONS: Final = 16_384
-_KEPT_ROWS: Final = 1_000_000
-"""Rows of all kept selections together, so that passing queries do not fill the memory."""
 
 
 class Listener(Protocol):
-    """Whoever wants to have what the head gets."""
+    """Whoever wants to have what the head gets.
+
+    Batches of received sources may have absent cells (ABSENT_BITS), for series that have ended.
+    """
 
     def append(self, batches: Sequence[Batch]) -> None: ...
     def forget(self, source: Source) -> None: ...
@@ -51,27 +56,30 @@ class Head:
     Not thread-safe: appended to and read from the loop's thread.
     """
 
-    def __init__(self, *, retention: float = 3600.0, recent: float = LOOKBACK) -> None:
+    def __init__(self, *, retention: float = 3600.0, recent: float = LOOKBACK, lag: float = LAG) -> None:
         """
         Args:
             retention: seconds for which samples are kept.
             recent: seconds for which they are kept unpacked, 8 bytes a sample, at least; older ones are packed to
                 about two. A poll that comes later than this is rejected.
+            lag: the same for received sources.
         """
         self.retention = retention
         self.recent = recent
+        self.lag = lag
         self.symbols = Symbols()
         self.rejected = 0
         """Samples not stored: out of order, too old, or a series that another source gives."""
         self._pools: dict[float, Pool[Block]] = {}
+        self._received: dict[float, Pool[Block]] = {}
+        """Pools of received sources, so that a sender's clock moves nobody else's ticks."""
         self._metrics: dict[str, Metric] = {}
         self._feeds: dict[Source, Feed] = {}
         self._forgotten: list[Feed] = []
         self._families: dict[str, Family] = dict(_META_FAMILIES)
         self._version = 0
         self._names_version = 0
-        self._selections: dict[tuple[Matcher, ...], Selection] = {}
-        self._selected = 0
+        self._selections = Selections(self._metrics, self.symbols)
         self._groups = Groups(self.symbols)
         self._symbols_used = 0
         self._newest = 0.0
@@ -90,7 +98,8 @@ class Head:
         for batch in batches:
             if self._append(batch):
                 stored.append(batch)
-                self._whole_since = min(self._whole_since, batch.at)
+                if not batch.source.is_received:  # those may be older than what was polled before a restart
+                    self._whole_since = min(self._whole_since, batch.at)
             self._newest = max(self._newest, batch.at)
         if self._newest - self._vacuumed_at > self.retention / 4:
             self.vacuum()
@@ -107,6 +116,30 @@ class Head:
                 self._witness.forget(source)
             for listener in self._listeners:
                 listener.forget(source)
+
+    def split(self, source: Source, rest: Source, rows: Index) -> None:
+        """Some series of a received source's layout are a source of their own from now on, with what they had."""
+        self._feeds[rest], columns = self._received_feed(source).split(rest, rows)
+        self._moved(self._feeds[rest].pool, columns)
+
+    def unite(self, source: Source, rest: Source) -> bool:
+        """The other way round; False: they had different polls, and nothing has changed."""
+        feed, other = self._received_feed(source), self._received_feed(rest)
+        columns = feed.absorb(other)
+        if columns is None:
+            return False
+        del self._feeds[rest]
+        other.pool.close_slot(other.slot)
+        self._moved(feed.pool, columns)
+        return True
+
+    def judge(self, source: Source, *, is_up: bool) -> None:
+        """Say whether a received source can be relied on: its sender talks, and can read it himself."""
+        self._received_feed(source).judge(is_up=is_up)
+
+    def describe(self, families: Mapping[str, Family]) -> None:
+        """Say what metrics mean, where no layout does."""
+        self._families.update(families)
 
     def listen(self, listener: Listener) -> None:
         """Tell the listener of everything that is stored from now on."""
@@ -146,25 +179,11 @@ class Head:
         Raises:
             ValueError: a regular expression cannot be used.
         """
-        found = self._selections.pop(matchers, None)
-        if found is None or found.version != self._version_of(matchers):
-            self._selected -= len(found) if found is not None else 0
-            found = self._make_selection(matchers)
-            self._selected += len(found)
-            most = max(_KEPT_ROWS, 16 * self.series)
-            while self._selections and (len(self._selections) >= _KEPT_SELECTIONS or self._selected > most):
-                oldest = next(iter(self._selections))
-                self._selected -= len(self._selections.pop(oldest))
-        # Back at the end: the dictionary's order is that of last use.
-        self._selections[matchers] = found
-        return found
+        return self._selections.select(matchers, self._names_version)
 
     def names(self, matchers: tuple[Matcher, ...] = ()) -> list[str]:
         """Metric names that the matchers on the name accept."""
-        on_name = [matcher for matcher in matchers if matcher.name == METRIC_NAME]
-        exact = [m.value for m in on_name if m.operator is MatchOperator.EQUAL]
-        candidates = [name for name in exact[:1] if name in self._metrics] if exact else list(self._metrics)
-        return [name for name in candidates if all(matcher.accepts(name) for matcher in on_name)]
+        return self._selections.names(matchers)
 
     def families(self) -> Mapping[str, Family]:
         """Metric families by name, for # TYPE, # HELP and metadata."""
@@ -188,7 +207,7 @@ class Head:
     @property
     def nbytes(self) -> int:
         """Bytes of the samples."""
-        return sum(pool.nbytes for pool in self._pools.values())
+        return sum(pool.nbytes for pool in (*self._pools.values(), *self._received.values()))
 
     @property
     def newest(self) -> float:
@@ -216,7 +235,7 @@ class Head:
             return False
         reading = batch.reading
         meta: tuple[float, ...] = ()
-        if batch.source.labels:
+        if has_meta(batch.source):
             meta = (float(batch.up), batch.duration, float(len(reading.layout)) if batch.up else 0.0)
         layout = reading.layout if batch.up else feed.layout
         if layout is None or layout is not feed.layout or batch.source.labels != feed.source.labels:
@@ -233,23 +252,46 @@ class Head:
         feed = self._feeds.get(source)
         if feed is not None and feed.source.interval != source.interval:
             # Another interval is another pool. The old columns go at once, or each series would exist twice.
+            past = feed.past() if isinstance(feed, ReceivedFeed) else ()
             del self._feeds[source]
             self._whole_since = self._newest
             self._remove(feed.pool, feed.take_all())
             feed.pool.close_slot(feed.slot)
-            feed = None
+            feed = self._again(source, past)
         if feed is None:
-            pool = self._pools.get(source.interval)
-            if pool is None:
-                pool = self._pools[source.interval] = Pool(source.interval, self.retention, self.recent)
-            feed = self._feeds[source] = Feed(source, pool, at, self._witness)
+            kind = ReceivedFeed if source.is_received else Feed
+            feed = self._feeds[source] = kind(source, self._pool(source), at, self._witness)
+        return feed
+
+    def _again(self, source: Source, past: Iterable[tuple[Reading, float]]) -> Feed | None:
+        """Store what was stored before, without telling anybody."""
+        witness, self._witness = self._witness, None
+        for reading, at in past:
+            self._append(Batch(source, at, reading, up=True, duration=0.0))
+        self._witness = witness
+        feed = self._feeds.get(source)
+        if feed is not None:
+            feed.witness = witness
+        return feed
+
+    def _pool(self, source: Source) -> Pool[Block]:
+        pools = self._received if source.is_received else self._pools
+        pool = pools.get(source.interval)
+        if pool is None:
+            recent = self.lag if source.is_received else self.recent
+            pool = pools[source.interval] = Pool(source.interval, self.retention, recent)
+        return pool
+
+    def _received_feed(self, source: Source) -> ReceivedFeed:
+        feed = self._feeds[source]
+        assert isinstance(feed, ReceivedFeed)
         return feed
 
     def _lay_out(self, feed: Feed, batch: Batch) -> None:
         """Give every series of the batch's layout its column."""
         source, layout = batch.source, batch.reading.layout
         own, count = own_codes(source.labels, self.symbols), len(layout)
-        laid, meta = self._groups.of(layout), _META if source.labels else ()
+        laid, meta = self._groups.of(layout), _META if has_meta(source) else ()
         groups = [*laid, *meta_groups(meta, count)]
         columns = np.full(count + len(meta), -1, np.intp)
         for group in groups:
@@ -331,6 +373,11 @@ class Head:
                 self._names_version = self._next_version()
         pool.close_columns(columns)
 
+    def _moved(self, pool: Pool[Block], columns: Index) -> None:
+        """The columns belong to another source now."""
+        for block, _ in pool.columns.locate(columns):
+            block.metric.version = self._next_version()
+
     def _compact_symbols(self) -> None:
         """Make a new symbol table once most texts of the old one are no longer used."""
         if len(self.symbols) <= 2 * self._symbols_used + 1024:
@@ -349,65 +396,16 @@ class Head:
         self._names_version = self._next_version()
         self.symbols = symbols
         self._groups = Groups(symbols)
-        self._selections.clear()
-        self._selected = 0
+        self._selections.start_anew(symbols)
 
     def _next_version(self) -> int:
         self._version += 1
         return self._version
 
-    # Selecting
-
-    def _version_of(self, matchers: tuple[Matcher, ...]) -> tuple[int, ...]:
-        exact = exact_name(matchers)
-        if exact is not None:
-            return (self.version_of(exact),)
-        return (self._names_version, *(self._metrics[name].version for name in self.names(matchers)))
-
-    def _make_selection(self, matchers: tuple[Matcher, ...]) -> Selection:
-        others = [matcher for matcher in matchers if matcher.name != METRIC_NAME]
-        pieces: list[Piece] = []
-        tables: list[LabelTable] = []
-        names = self.names(matchers)
-        for name in names:
-            metric = self._metrics[name]
-            for block in metric.blocks.values():
-                codes = block.codes[: block.used]
-                chosen = block.live[: block.used].copy()
-                for matcher in others:
-                    if matcher.name in metric.names:
-                        column = metric.names.index(matcher.name)
-                        chosen &= matcher.choose(codes[:, column], self.symbols)
-                    elif not matcher.accepts(""):
-                        chosen[:] = False
-                positions = np.flatnonzero(chosen)
-                if len(positions):
-                    pieces.append(Piece.of(block.pool, block.columns[positions].astype(np.intp)))
-                    tables.append(self._table(name, metric, codes[positions]))
-        return Selection(self._version_of(matchers), self._joined(tables), tuple(pieces), len(names) < 2)
-
-    def _table(self, name: str, metric: Metric, codes: Codes) -> LabelTable:
-        named = np.full((len(codes), 1), self.symbols.code(name), np.int32)
-        return LabelTable(
-            self.symbols, (METRIC_NAME, *metric.names), np.concatenate([named, codes], axis=1), unique=True
-        )
-
-    def _joined(self, tables: list[LabelTable]) -> LabelTable:
-        if not tables:
-            return LabelTable(self.symbols, (METRIC_NAME,), np.zeros((0, 1), np.int32), unique=True)
-        if len(tables) == 1:
-            return tables[0]
-        names = list(dict.fromkeys(name for table in tables for name in table.names))
-        codes = np.concatenate([table.matrix(names) for table in tables])
-        return LabelTable(self.symbols, names, codes, unique=True)
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._metrics)
 
 
-def exact_name(matchers: tuple[Matcher, ...]) -> str | None:
-    """The metric name that the matchers ask for, if they ask for one."""
-    on_name = [matcher for matcher in matchers if matcher.name == METRIC_NAME]
-    if len(on_name) == 1 and on_name[0].operator is MatchOperator.EQUAL:
-        return on_name[0].value
-    return None
+def has_meta(source: Source) -> bool:
+    """Whether the head adds series about the poll itself."""
+    return bool(source.labels) and not source.is_received

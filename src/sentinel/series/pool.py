@@ -147,7 +147,7 @@ class Pool(Generic[Owner]):
         self.last_tick[slot] = _NO_TICK
         self.last_at[slot] = _NEVER
         self._free_slots.append(slot)
-        self._forget_bounds()
+        self.forget_bounds()
 
     def reserve(self, wanted: int, owner: Owner, first: int) -> tuple[int, int]:
         """Neighbouring columns: see Columns.reserve."""
@@ -213,7 +213,7 @@ class Pool(Generic[Owner]):
         self.times[tick % self.rows, slot] = at
         self.last_tick[slot] = tick
         self.last_at[slot] = at
-        self._forget_bounds()
+        self.forget_bounds()
         return True
 
     def store(self, tick: int, before: int | None, at: float, columns: Index, values: Floats) -> None:
@@ -239,7 +239,7 @@ class Pool(Generic[Owner]):
         self.origin += seconds
         for array in (self.times, self.last_at, self.reset_at, self.gap_at):
             array += seconds
-        self._forget_bounds()
+        self.forget_bounds()
 
     def _start(self, tick: int) -> None:
         self.tick = self._first_tick = tick
@@ -293,7 +293,8 @@ class Pool(Generic[Owner]):
             self._floor = self._closed
             self.cells.drop((self.tick - self.rows) // stretch)
 
-    def _forget_bounds(self) -> None:
+    def forget_bounds(self) -> None:
+        """To be called after the times were changed from outside."""
         if self._bounds or self._ticks_at:
             self._bounds.clear()
             self._ticks_at.clear()
