@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 
 import uvloop
@@ -34,6 +34,7 @@ from sentinel.notify.receiver import Receiver
 from sentinel.notify.receivers import build_receivers
 from sentinel.notify.sender import Sender
 from sentinel.promql.engine import Engine
+from sentinel.promql.service import QueryService
 from sentinel.reload import Configuration, Reloader, build
 from sentinel.rules.engine import RuleEngine
 from sentinel.runtime.clock import Clock, SystemClock
@@ -148,6 +149,7 @@ async def _run(path: Path) -> None:
             registry=registry,
             head=head,
             engine=engine,
+            queries=stack.enter_context(closing(QueryService(engine, clock))),
             rules=rules,
             ledger=ledger,
             incidents=incidents,

@@ -18,8 +18,10 @@ from sentinel.incidents.incidents import Incidents
 from sentinel.incidents.ledger import Ledger
 from sentinel.model.batch import Reading
 from sentinel.model.target import Target
+from sentinel.promql.catalogue import Catalogue
 from sentinel.promql.engine import Engine
 from sentinel.promql.selector import parse_selector
+from sentinel.promql.service import QueryService
 from sentinel.reload import Configuration
 from sentinel.rules.engine import RuleEngine
 from sentinel.runtime.clock import Clock
@@ -41,6 +43,7 @@ def build_faces(
     registry: CollectorRegistry,
     head: Head,
     engine: Engine,
+    queries: QueryService,
     rules: RuleEngine,
     ledger: Ledger,
     incidents: Incidents,
@@ -60,6 +63,8 @@ def build_faces(
     )
     return Faces(
         expressions=engine,
+        queries=queries,
+        catalogue=Catalogue(engine, queries, clock),
         alerts=rules,
         incidents=incidents,
         fleet=loops,

@@ -55,6 +55,10 @@ class Expression:
         self._series: tuple[LabelTable, SeriesSet] | None = None
 
     @property
+    def node(self) -> Node | RangeSelector | Subquery:
+        return self._node
+
+    @property
     def is_range(self) -> bool:
         """It gives a range of samples for each series (x[5m]) rather than one: see `matrix`."""
         return isinstance(self._node, RangeSelector | Subquery)
@@ -141,7 +145,7 @@ class Expression:
         node = self._settled(Query(step, end - start))._node if self._follows_query else self._node
         steps = int((end - start) / step + 1e-9) + 1 if step else 1
         limit = self._engine.limits.steps
-        if steps > limit:
+        if steps - 1 > limit:
             raise LimitError(f"exceeded maximum resolution of {limit:,} points per timeseries")
         sight = self._engine.sight(lookback)
         instants: Floats = start + np.arange(steps, dtype=np.float64) * step

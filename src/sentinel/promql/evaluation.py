@@ -25,8 +25,9 @@ from sentinel.series.table import LabelTable, identify
 CELLS: Final = 1 << 22
 """Results of all selectors, over all steps that are evaluated together."""
 
-_FIRST_STRETCH: Final = 7200.0
-"""Seconds of the archive read at first; what they turn out to hold decides how many follow."""
+_FIRST_STRETCH: Final = 15.0 * CELLS
+"""Seconds of the archive read at first, if there were but one series; what they turn out to hold decides how many
+follow."""
 
 Part = tuple[LabelTable, Floats, Mask]
 
@@ -177,7 +178,8 @@ class Evaluation:
         """Steps that are evaluated together."""
         steps = len(self._instants)
         most = max(CELLS // max(self._snapshot.series, 1), 1)
-        of_archive = max(int(_FIRST_STRETCH / max(self._step, 0.001)), 1)
+        first_stretch = _FIRST_STRETCH / max(self._snapshot.series, 1000)
+        of_archive = max(int(first_stretch / max(self._step, 0.001)), 1)
         first = 0
         while first < steps:
             size = most

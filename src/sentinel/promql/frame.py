@@ -34,6 +34,8 @@ class Limits:
     steps: int = 11_000
     pairs: int = 2_000_000
     """Combinations that vector matching may have to look through."""
+    held: int = 50_000_000
+    """Samples of the archive that may be in memory at once."""
     points: int = 10_000_000
     """Results of a range query, all series together."""
 
@@ -51,6 +53,23 @@ class Budget:
 
     def __post_init__(self) -> None:
         self.deadline = self.monotonic() + self.limits.seconds
+
+    def reading(self) -> Callable[[int], None]:
+        """What one reading of the archive is charged by.
+
+        Raises:
+            LimitError: as `charge`, or more samples than may be held.
+        """
+        held = 0
+
+        def charge(samples: int) -> None:
+            nonlocal held
+            held += samples
+            if held > self.limits.held:
+                raise LimitError(f"the query needs more than {self.limits.held:,} samples at once")
+            self.charge(samples)
+
+        return charge
 
     def charge(self, samples: int) -> None:
         """

@@ -115,7 +115,7 @@ class Selector:
         since = to_milliseconds(ats - context.lookback)
         step = min(step_of(context), context.lookback)
         table, blocks = context.grid.snapshot.blocks(
-            self.matchers, since, ats, step=step, charge=context.budget.charge
+            self.matchers, since, ats, step=step, charge=context.budget.reading()
         )
         values = np.empty((len(ats), len(table)))
         present = np.zeros(values.shape, np.bool_)
@@ -181,7 +181,7 @@ class RangeSelector:
     def _windows(self, context: Context, starts: Floats, ends: Floats, step: float) -> Windows:
         assert context.grid is not None
         table, blocks = context.grid.snapshot.blocks(
-            self.selector.matchers, starts, ends, step=step, charge=context.budget.charge
+            self.selector.matchers, starts, ends, step=step, charge=context.budget.reading()
         )
         return Windows(table, starts, ends, ((rows, cut.clean) for rows, cut in blocks))
 

@@ -185,6 +185,10 @@ class Head:
         """Metric names that the matchers on the name accept."""
         return self._selections.names(matchers)
 
+    def metrics(self) -> list[Metric]:
+        """All metrics that have series now."""
+        return list(self._metrics.values())
+
     def families(self) -> Mapping[str, Family]:
         """Metric families by name, for # TYPE, # HELP and metadata."""
         return self._families

@@ -16,7 +16,7 @@ from sentinel.series.frozen import Frozen
 from sentinel.series.head import Head
 from sentinel.series.matcher import Matcher
 from sentinel.series.packed import Packed
-from sentinel.series.pool import Index
+from sentinel.series.pool import Index, Mask
 from sentinel.series.symbols import Overlay, Symbols
 from sentinel.series.table import LabelTable, identify
 
@@ -27,6 +27,7 @@ _UNPACKED: Final = 1 << 23
 """Cells kept unpacked for the next look at them."""
 
 _ATTEMPTS: Final = 3
+_ROWS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,27 @@ class Snapshot:
         if recent:
             parts.append((beside(recent), np.arange(len(held.table))))
         return table, iter([(slice(0, len(table)), stacked(parts, len(table)))])
+
+    def present(self, matchers: tuple[Matcher, ...], start: float, end: float) -> tuple[LabelTable, Mask]:
+        """The head's series that were taken, and which of them have samples in [start, end]."""
+        held = self._held[matchers]
+        found = np.zeros(len(held.table), np.bool_)
+        first = 0
+        for piece in held.pieces:
+            rows = piece.near(np.array([start - 0.001]), np.array([end]))
+            for newest in range(len(rows), 0, -_ROWS):
+                # The newest samples first: most series have some of them.
+                some = rows[max(newest - _ROWS, 0) : newest]
+                for begin, last in piece.blocks(BLOCK, len(some)):
+                    place = slice(first + begin, first + last)
+                    if not found[place].all():
+                        cut = piece.cut(some, begin, last, self._unpack)
+                        look = cut.clean.look(np.array([start - 0.001]), np.array([end]))
+                        found[place] |= cut.clean.count(look)[0] > 0
+                if found[first : first + len(piece)].all():
+                    break
+            first += len(piece)
+        return held.table, found
 
     def _recent(self, held: _Held, starts: Floats, ends: Floats) -> Iterator[Block]:
         first = 0

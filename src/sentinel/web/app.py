@@ -20,8 +20,9 @@ from sentinel.web.machines import machine_router
 from sentinel.web.on_demand import on_demand_router
 from sentinel.web.own import own_router
 from sentinel.web.pages import Pages, page_router
+from sentinel.web.parameters import ApiError
 from sentinel.web.probing import probing_router
-from sentinel.web.prometheus import ApiError, answer_error, failure, prometheus_router
+from sentinel.web.prometheus import answer_error, failure, prometheus_router
 from sentinel.web.rendering import Rendering
 from sentinel.web.seams import Faces
 
@@ -62,8 +63,8 @@ def _add_error_answers(app: FastAPI, pages: Pages) -> None:
     def refused(request: Request, status: int, text: str) -> Response:
         path = request.url.path
         if path.startswith(PROMETHEUS_API):
-            kind = {404: "not_found", 500: "internal"}.get(status, "bad_data")
-            return failure(kind, text)
+            kind = {404: "not_found", 500: "internal", 503: "unavailable"}.get(status, "bad_data")
+            return failure(kind, text, status)
         if path.startswith("/api/"):
             return JSONResponse({"error": text}, status)
         if status == 404 and request.method == "GET":

@@ -26,6 +26,17 @@ def format_number(value: float) -> str:
     return text.removesuffix(".0")
 
 
+def format_sample(value: float) -> str:
+    """A sample of a vector or matrix: as format_number, and with an exponent where it is very small or large.
+
+    Source: util/jsonutil of Prometheus, which follows Go's encoding/json.
+    """
+    size = abs(value)
+    if size != 0 and math.isfinite(size) and not 1e-6 <= size < 1e21:
+        return repr(value)
+    return format_number(value)
+
+
 def _without_exponent(text: str) -> str:
     sign = "-" if text.startswith("-") else ""
     mantissa, _, exponent = text.lstrip("-").partition("e")

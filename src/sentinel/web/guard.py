@@ -21,7 +21,9 @@ MAX_BODY = 1024 * 1024
 BODY_DEADLINE = 10.0
 """Seconds in which a request's body has to arrive."""
 
-READING_POSTS = frozenset({"/api/v1/query", "/api/v1/query_range"})
+READING_POSTS = frozenset(
+    f"/api/v1/{name}" for name in ("query", "query_range", "query_exemplars", "series", "labels")
+)
 """POST routes that only read: Grafana sends long expressions this way."""
 STREAMS = frozenset({"/live"})
 """Answers without an end."""

@@ -5,45 +5,59 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/
 
 from __future__ import annotations
 
+import asyncio
 import platform
-from collections.abc import Iterable, Mapping
-from typing import Any
-from urllib.parse import parse_qs
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
 
 import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 import sentinel
-from sentinel.collect.poll import PollStatus
-from sentinel.model.alert import Alert, AlertState
-from sentinel.model.durations import format_duration
-from sentinel.promql.errors import EvaluationError, ExpressionError
-from sentinel.promql.value import Value, Vector
-from sentinel.rules.rule import AlertingRule
-from sentinel.rules.status import GroupStatus, RuleStatus
-from sentinel.web.formats import format_instant, format_number, parse_instant, parse_seconds
-from sentinel.web.ranges import MAX_STEPS, Line, evaluate_range, steps_between
-from sentinel.web.seams import Expression, Faces
+from sentinel.promql.errors import AbandonedError, EvaluationError, ExpressionError, QueryTimeoutError
+from sentinel.promql.evaluation import Matrix
+from sentinel.promql.service import LIMITS, Answer, Question
+from sentinel.promql.value import Vector
+from sentinel.web import parameters
+from sentinel.web.answers import (
+    PIECE,
+    PiecewiseResponse,
+    matrix_items,
+    pieces_of,
+    plain,
+    track_items,
+    vector_items,
+)
+from sentinel.web.formats import format_instant
+from sentinel.web.parameters import ApiError, Given, parameters_of
+from sentinel.web.seams import Faces
+from sentinel.web.states import alert_json, group_json, target_json
 
-MAX_FIELDS = 200
-_STATUS = {"bad_data": 400, "execution": 422, "not_found": 404, "internal": 500, "unavailable": 503}
-_GRAVITY = {AlertState.INACTIVE: 0, AlertState.PENDING: 1, AlertState.UNKNOWN: 2, AlertState.FIRING: 3}
+Result = TypeVar("Result")
+
+SPEAKS: Final = "3.0.0"
+"""The version of Prometheus whose API this is: clients such as Grafana decide by it what they may ask."""
+_STATUS: Final = {
+    "bad_data": 400,
+    "not_found": 404,
+    "execution": 422,
+    "canceled": 499,
+    "internal": 500,
+    "timeout": 503,
+    "unavailable": 503,
+}
+_TRUNCATED: Final = "results truncated due to limit"
+_BOTH: Final = ["GET", "POST"]
+_FEW: Final = 500
+"""Samples of a vector that are turned into JSON at once."""
 
 
-class ApiError(Exception):
-    """A request that is answered with an error; `kind` is one of Prometheus' errorTypes."""
-
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__(text)
-        self.kind = kind
-        self.text = text
-
-
-def failure(kind: str, text: str) -> Response:
+def failure(kind: str, text: str, status: int | None = None) -> Response:
     """An error in the envelope."""
     body = {"status": "error", "errorType": kind, "error": text}
-    return Response(orjson.dumps(body), _STATUS[kind], media_type="application/json")
+    return Response(orjson.dumps(body), status or _STATUS[kind], media_type="application/json")
 
 
 def answer_error(request: Request, error: Exception) -> Response:
@@ -52,66 +66,20 @@ def answer_error(request: Request, error: Exception) -> Response:
     return failure(error.kind, error.text)
 
 
-def _success(data: Any, warnings: Iterable[str] = ()) -> Response:
+def _success(data: Any, *, truncated: bool = False) -> Response:
     body = {"status": "success", "data": data}
-    if warnings := list(warnings):
-        body["warnings"] = warnings
+    if truncated:
+        body["warnings"] = [_TRUNCATED]
     return Response(orjson.dumps(body), media_type="application/json")
 
 
 def prometheus_router(faces: Faces) -> APIRouter:
     """Routes under /api/v1."""
     router = APIRouter(prefix="/api/v1", include_in_schema=False)
-
-    @router.api_route("/query", methods=["GET", "POST"])
-    async def query(request: Request) -> Response:
-        given = await _parameters(request)
-        at = _instant(given, "time", faces.clock.now())
-        limit = _limit(given)
-        _refuse(given, "lookback_delta")
-        value = _evaluate(_compiled(faces, given), at)
-        if isinstance(value, Vector) and limit and len(value) > limit:
-            value = Vector(value.series, value.rows[:limit], value.values[:limit])
-            return _success(_result(value, at), ["results truncated due to limit"])
-        return _success(_result(value, at))
-
-    @router.api_route("/query_range", methods=["GET", "POST"])
-    async def query_range(request: Request) -> Response:
-        given = await _parameters(request)
-        _refuse(given, "lookback_delta")
-        start, end, step = _range(given)
-        limit, expression = _limit(given), _compiled(faces, given)
-        text = given.get("query", [""])[0]
-        try:
-            lines = await evaluate_range(expression, text, start=start, end=end, step=step, clock=faces.clock)
-        except EvaluationError as error:
-            raise ApiError("execution", str(error)) from None
-        warnings = ["results truncated due to limit"] if limit and len(lines) > limit else []
-        shown = [_line(line) for line in lines[: limit or None]]
-        return _success({"resultType": "matrix", "result": shown}, warnings)
-
-    @router.get("/alerts")
-    async def alerts() -> Response:
-        return _success({"alerts": [_alert(alert) for alert in faces.alerts.active()]})
-
-    @router.get("/rules")
-    async def rules(request: Request) -> Response:
-        given = await _parameters(request)
-        _refuse(given, "match[]", "group_limit", "group_next_token")
-        groups = (_group(group, given) for group in faces.alerts.groups)
-        return _success({"groups": [group for group in groups if group is not None]})
-
-    @router.get("/targets")
-    async def targets(state: str = "any") -> Response:
-        if state not in ("any", "active", "dropped"):
-            raise ApiError("bad_data", f'invalid parameter "state": unknown state {state!r}')
-        active = [] if state == "dropped" else [_target(status) for status in faces.fleet.status()]
-        return _success({"activeTargets": active, "droppedTargets": [], "droppedTargetCounts": {}})
-
-    @router.get("/status/buildinfo")
-    async def buildinfo() -> Response:
-        facts = {"version": sentinel.__version__, "goVersion": f"python{platform.python_version()}"}
-        return _success(facts | {"revision": "", "branch": "", "buildUser": "", "buildDate": ""})
+    _add_queries(router, faces)
+    _add_catalogue(router, faces)
+    _add_states(router, faces)
+    _add_status(router, faces)
 
     @router.api_route("/{path:path}", methods=["GET"])
     async def unknown(path: str) -> Response:
@@ -120,205 +88,215 @@ def prometheus_router(faces: Faces) -> APIRouter:
     return router
 
 
-async def _parameters(request: Request) -> dict[str, list[str]]:
-    """Parameters of the query string and, in a POST, of the form."""
+def _add_queries(router: APIRouter, faces: Faces) -> None:
+    @router.api_route("/query", methods=_BOTH)
+    async def query(request: Request) -> Response:
+        given = await parameters_of(request)
+        at = parameters.instant(given, "time", faces.clock.now())
+        return await _answered(faces, request, _question(given, at, at, 0.0), parameters.limit(given))
+
+    @router.api_route("/query_range", methods=_BOTH)
+    async def query_range(request: Request) -> Response:
+        given = await parameters_of(request)
+        question = _question(given, *parameters.steps(given))
+        return await _answered(faces, request, question, parameters.limit(given))
+
+    @router.api_route("/query_exemplars", methods=_BOTH)
+    async def exemplars() -> Response:
+        return _success([])
+
+
+def _question(given: Given, start: float, end: float, step: float) -> Question:
+    timeout = parameters.seconds(given, "timeout", LIMITS.seconds) or 0.0
+    lookback = parameters.optional_seconds(given, "lookback_delta")
+    if lookback is not None and lookback <= 0:
+        lookback = None
+    return Question(parameters.one(given, "query"), start, end, step, timeout=timeout, lookback=lookback)
+
+
+async def _answered(faces: Faces, request: Request, question: Question, limit: int) -> Response:
     try:
-        given = parse_qs(request.url.query, keep_blank_values=True, max_num_fields=MAX_FIELDS)
-        if request.method == "POST":
-            form = (await request.body()).decode()
-            for name, values in parse_qs(form, keep_blank_values=True, max_num_fields=MAX_FIELDS).items():
-                given.setdefault(name, []).extend(values)
-    except ValueError:
-        raise ApiError("bad_data", "the form cannot be read") from None
-    return given
-
-
-def _refuse(given: Mapping[str, list[str]], *names: str) -> None:
-    """A parameter that changes the answer is refused rather than ignored."""
-    for name in names:
-        if name in given:
-            raise ApiError("bad_data", f'parameter "{name}" is not supported')
-
-
-def _instant(given: Mapping[str, list[str]], name: str, default: float) -> float:
-    text = given.get(name, [""])[0]
-    if not text:
-        return default
-    try:
-        return parse_instant(text)
-    except ValueError as error:
-        raise ApiError("bad_data", f'invalid parameter "{name}": {error}') from None
-
-
-def _limit(given: Mapping[str, list[str]]) -> int:
-    text = given.get("limit", ["0"])[0]
-    if not text.isdecimal():
-        raise ApiError("bad_data", f'invalid parameter "limit": cannot parse "{text}" to a valid limit')
-    return int(text)
-
-
-def _range(given: Mapping[str, list[str]]) -> tuple[float, float, float]:
-    """Start, end and step of a range query, in seconds."""
-    for name in ("start", "end"):
-        if not given.get(name, [""])[0]:
-            raise ApiError("bad_data", f'invalid parameter "{name}": cannot parse "" to a valid timestamp')
-    start, end = _instant(given, "start", 0.0), _instant(given, "end", 0.0)
-    if end < start:
-        raise ApiError("bad_data", 'invalid parameter "end": end timestamp must not be before start time')
-    try:
-        step = parse_seconds(given.get("step", [""])[0])
-    except ValueError as error:
-        raise ApiError("bad_data", f'invalid parameter "step": {error}') from None
-    if step <= 0:
-        text = "zero or negative query resolution step widths are not accepted. Try a positive integer"
-        raise ApiError("bad_data", f'invalid parameter "step": {text}')
-    if steps_between(start, end, step) > MAX_STEPS:
-        raise ApiError(
-            "bad_data",
-            f"exceeded maximum resolution of {MAX_STEPS:,} points per timeseries. "
-            "Try decreasing the query resolution (?step=XX)",
-        )
-    return start, end, step
-
-
-def _compiled(faces: Faces, given: Mapping[str, list[str]]) -> Expression:
-    text = given.get("query", [""])[0]
-    try:
-        return faces.expressions.compile(text)
+        answer = await _unless_gone(request, lambda gone: faces.queries.ask(question, gone))
     except ExpressionError as error:
-        place = _place(text, error.offset)
-        raise ApiError("bad_data", f'invalid parameter "query": {place}: parse error: {error.text}') from None
+        text = parameters.parse_error(question.text, error)
+        raise ApiError("bad_data", f'invalid parameter "query": {text}') from None
+    return await _shown(faces, answer, question.start, limit)
 
 
-def _evaluate(expression: Expression, at: float) -> Value:
-    try:
-        return expression.instant(at)
-    except EvaluationError as error:
-        raise ApiError("execution", str(error)) from None
+async def _shown(faces: Faces, answer: Answer, at: float, limit: int) -> Response:
+    if isinstance(answer, float | str):
+        return _success(plain(answer, at))
+    kind, count, is_large = "matrix", 0, True
+    if isinstance(answer, Vector):
+        kind, count = "vector", len(answer)
+        if limit and count > limit:
+            answer = Vector(answer.series, answer.rows[:limit], answer.values[:limit])
+        items, is_large = vector_items(answer, at), len(answer) > _FEW
+    elif isinstance(answer, Matrix):
+        count = int(answer.present.any(axis=1).sum())
+        items = matrix_items(answer, limit)
+    else:
+        count, items = len(answer), track_items(answer, limit)
+    warnings = [_TRUNCATED] if limit and count > limit else []
+    pieces = pieces_of(items, kind, {"warnings": warnings})
+    first = await faces.queries.work(lambda: next(pieces)) if is_large else next(pieces)
+    if len(first) < PIECE:
+        return Response(first, media_type="application/json")
+    return PiecewiseResponse(first, pieces, faces.queries.work)
 
 
-def _line(line: Line) -> dict[str, Any]:
-    points = zip(line.times, line.values, strict=True)
+def _add_catalogue(router: APIRouter, faces: Faces) -> None:
+    catalogue = faces.catalogue
+
+    @router.api_route("/series", methods=_BOTH)
+    async def series(request: Request) -> Response:
+        given = await parameters_of(request)
+        if "match[]" not in given:
+            raise ApiError("bad_data", "no match[] parameter provided")
+        start, end = parameters.window(given)
+        wanted, limit = parameters.selectors(given), parameters.limit(given)
+        found = await _unless_gone(request, lambda gone: catalogue.series(wanted, start, end, gone))
+        shown = found[: limit or None]
+        body = await faces.queries.work(lambda: orjson.dumps([dict(labels.pairs) for labels in shown]))
+        return _success(orjson.Fragment(body), truncated=len(shown) < len(found))
+
+    @router.api_route("/labels", methods=_BOTH)
+    async def labels(request: Request) -> Response:
+        given = await parameters_of(request)
+        start, end = parameters.window(given)
+        wanted, limit = parameters.selectors(given), parameters.limit(given)
+        found = await _unless_gone(request, lambda gone: catalogue.names(wanted, start, end, gone))
+        return _success(found[: limit or None], truncated=bool(limit) and len(found) > limit)
+
+    @router.get("/label/{name:path}/values")
+    async def values(request: Request, name: str) -> Response:
+        given = await parameters_of(request)
+        if not name or "\x00" in name:
+            raise ApiError("bad_data", f'invalid label name: "{name}"')
+        start, end = parameters.window(given)
+        wanted, limit = parameters.selectors(given), parameters.limit(given)
+        found = await _unless_gone(request, lambda gone: catalogue.values(name, wanted, start, end, gone))
+        return _success(found[: limit or None], truncated=bool(limit) and len(found) > limit)
+
+    @router.get("/metadata")
+    async def metadata(request: Request) -> Response:
+        given = await parameters_of(request)
+        limit, wanted = parameters.limit(given), parameters.one(given, "metric")
+        found = {
+            name: [{"type": family.type, "help": family.help, "unit": family.unit}]
+            for name, family in sorted(catalogue.families().items())
+            if wanted in ("", name)
+        }
+        return _success(dict(list(found.items())[: limit or None]))
+
+
+def _add_states(router: APIRouter, faces: Faces) -> None:
+    @router.get("/alerts")
+    async def alerts() -> Response:
+        return _success({"alerts": [alert_json(alert) for alert in faces.alerts.active()]})
+
+    @router.get("/rules")
+    async def rules(request: Request) -> Response:
+        given = await parameters_of(request)
+        parameters.refuse(given, "match[]", "group_limit", "group_next_token")
+        groups = (group_json(group, given) for group in faces.alerts.groups)
+        return _success({"groups": [group for group in groups if group is not None]})
+
+    @router.get("/targets")
+    async def targets(state: str = "any") -> Response:
+        if state not in ("any", "active", "dropped"):
+            raise ApiError("bad_data", f'invalid parameter "state": unknown state {state!r}')
+        active = [] if state == "dropped" else [target_json(status) for status in faces.fleet.status()]
+        return _success({"activeTargets": active, "droppedTargets": [], "droppedTargetCounts": {}})
+
+    @router.get("/alertmanagers")
+    async def alertmanagers() -> Response:
+        return _success({"activeAlertmanagers": [], "droppedAlertmanagers": []})
+
+
+def _add_status(router: APIRouter, faces: Faces) -> None:
+    @router.get("/status/buildinfo")
+    async def buildinfo() -> Response:
+        facts = {"version": SPEAKS, "goVersion": f"python{platform.python_version()}"}
+        named = {"application": "Sentinel", "sentinelVersion": sentinel.__version__}
+        return _success(facts | named | {"revision": "", "branch": "", "buildUser": "", "buildDate": ""})
+
+    @router.get("/status/config")
+    async def config() -> Response:
+        return _success(
+            {"yaml": "# Sentinel is configured by TOML files; `sentinel check` shows them.\n{}\n"}
+        )
+
+    @router.get("/status/flags")
+    async def flags() -> Response:
+        return _success({})
+
+    @router.get("/status/runtimeinfo")
+    async def runtimeinfo() -> Response:
+        started = format_instant(faces.health.vitals().started_at)
+        return _success(
+            {
+                "startTime": started,
+                "CWD": "",
+                "reloadConfigSuccess": True,
+                "lastConfigTime": started,
+                "corruptionCount": 0,
+                "goroutineCount": threading.active_count(),
+                "GOMAXPROCS": 1,
+                "GOMEMLIMIT": 0,
+                "GOGC": "",
+                "GODEBUG": "",
+                "storageRetention": "",
+            }
+        )
+
+    @router.get("/status/tsdb")
+    async def tsdb(request: Request) -> Response:
+        top = parameters.limit(await parameters_of(request)) or 10
+        return _success(_head_facts(faces.catalogue.counts(), faces.catalogue.times(), top))
+
+
+def _head_facts(counts: Mapping[str, int], times: tuple[float, float], top: int) -> dict[str, Any]:
+    largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:top]
     return {
-        "metric": dict(line.labels),
-        "values": [[round(at, 3), format_number(value)] for at, value in points],
+        "headStats": {
+            "numSeries": sum(counts.values()),
+            "numLabelPairs": 0,
+            "chunkCount": 0,
+            "minTime": round(times[0] * 1000),
+            "maxTime": round(times[1] * 1000),
+        },
+        "seriesCountByMetricName": [{"name": name, "value": count} for name, count in largest],
+        "labelValueCountByLabelName": [],
+        "memoryInBytesByLabelName": [],
+        "seriesCountByLabelValuePair": [],
     }
 
 
-def _place(text: str, offset: int) -> str:
-    """line:column of an offset, both from 1."""
-    before = text[:offset]
-    return f"{before.count(chr(10)) + 1}:{offset - before.rfind(chr(10))}"
+async def _unless_gone(request: Request, ask: Callable[[threading.Event], Awaitable[Result]]) -> Result:
+    """What is asked, as long as the client waits for it."""
+    gone = threading.Event()
 
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
 
-def _result(value: Value, at: float) -> dict[str, Any]:
-    at = round(at, 3)
-    if isinstance(value, Vector):
-        result = [
-            {"metric": dict(labels), "value": [at, format_number(sample)]}
-            for labels, sample in value.samples()
-        ]
-        return {"resultType": "vector", "result": result}
-    if isinstance(value, str):
-        return {"resultType": "string", "result": [at, value]}
-    return {"resultType": "scalar", "result": [at, format_number(value)]}
-
-
-def _alert(alert: Alert) -> dict[str, Any]:
-    """Prometheus knows no unknown state: such an alert was firing and is not resolved, so it says firing,
-    and one field more tells those who ask."""
-    is_unknown = alert.state is AlertState.UNKNOWN
-    shown: dict[str, Any] = {
-        "labels": dict(alert.labels),
-        "annotations": dict(alert.annotations),
-        "state": "firing" if is_unknown else alert.state.value,
-        "activeAt": format_instant(alert.active_at),
-        "value": _scientific(alert.value),
-    }
-    return shown | {"sentinelState": "unknown"} if is_unknown else shown
-
-
-def _scientific(value: float) -> str:
-    """The shortest scientific text, as Go's strconv.FormatFloat(v, 'e', -1, 64)."""
-    text = format_number(value)
-    if not text.lstrip("-").replace(".", "").isdecimal():
-        return text
-    return next(shown for digits in range(17) if float(shown := f"{value:.{digits}e}") == value)
-
-
-def _group(status: GroupStatus, given: Mapping[str, list[str]]) -> dict[str, Any] | None:
-    """The group as asked for, or None when nothing of it was."""
-    group = status.group
-    if _is_left_out(group.name, given.get("rule_group[]")) or _is_left_out(group.file, given.get("file[]")):
-        return None
-    kind = given.get("type", [""])[0]
-    if kind not in ("", "alert", "record"):
-        raise ApiError("bad_data", f'invalid parameter "type": not supported value "{kind}"')
-    with_alerts = given.get("exclude_alerts", ["false"])[0].lower() not in ("true", "1")
-    rules = [
-        _rule(rule, with_alerts=with_alerts)
-        for rule in status.rules
-        if kind in ("", "alert" if isinstance(rule.rule, AlertingRule) else "record")
-        and not _is_left_out(rule.rule.name, given.get("rule_name[]"))
-    ]
-    if not rules and status.rules:
-        return None
-    return {
-        "name": group.name,
-        "file": group.file,
-        "rules": rules,
-        "interval": group.interval,
-        "limit": group.limit,
-        "evaluationTime": status.duration,
-        "lastEvaluation": format_instant(status.last_evaluation),
-    }
-
-
-def _is_left_out(name: str, wanted: list[str] | None) -> bool:
-    return wanted is not None and name not in wanted
-
-
-def _rule(status: RuleStatus, *, with_alerts: bool) -> dict[str, Any]:
-    rule = status.rule
-    shown: dict[str, Any] = {
-        "name": rule.name,
-        "query": rule.expression.text,
-        "health": status.health,
-        "evaluationTime": status.duration,
-        "lastEvaluation": format_instant(status.last_evaluation),
-    }
-    if status.last_error:
-        shown["lastError"] = status.last_error
-    if not isinstance(rule, AlertingRule):
-        return shown | {"labels": dict(rule.labels), "type": "recording"}
-    worst = max(
-        (alert.state for alert in status.alerts), key=_GRAVITY.__getitem__, default=AlertState.INACTIVE
-    )
-    return shown | {
-        "labels": {name: template.text for name, template in rule.labels},
-        "annotations": {name: template.text for name, template in rule.annotations},
-        "type": "alerting",
-        "state": "firing" if worst is AlertState.UNKNOWN else worst.value,
-        "duration": rule.hold,
-        "keepFiringFor": rule.keep,
-        "alerts": [_alert(alert) for alert in status.alerts] if with_alerts else [],
-    }
-
-
-def _target(status: PollStatus) -> dict[str, Any]:
-    source, target = status.source, status.target
-    place = target.host if target.port is None else f"{target.host}:{target.port}"
-    health = {True: "up", False: "down", None: "unknown"}[status.up]
-    return {
-        "discoveredLabels": {"__address__": place} | dict(target.labels),
-        "labels": dict(source.labels),
-        "scrapePool": source.module,
-        "scrapeUrl": f"poll://{place}/{source.module}",
-        "globalUrl": f"poll://{place}/{source.module}",
-        "lastError": "" if status.up else (status.detail or status.reason),
-        "lastScrape": format_instant(status.at),
-        "lastScrapeDuration": status.duration,
-        "health": health,
-        "scrapeInterval": format_duration(source.interval),
-        "scrapeTimeout": format_duration(target.timeout),
-    }
+    async with asyncio.TaskGroup() as group:
+        watching = group.create_task(watch())
+        try:
+            found: Result | ExpressionError | EvaluationError = await ask(gone)
+        except (ExpressionError, EvaluationError) as error:
+            found = error
+        finally:
+            watching.cancel()
+    match found:
+        case ExpressionError():
+            raise found
+        case AbandonedError():
+            raise ApiError("canceled", str(found))
+        case QueryTimeoutError():
+            raise ApiError("timeout", str(found))
+        case EvaluationError():
+            raise ApiError("execution", str(found))
+    return found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from sentinel.collect.poll import PollStatus
@@ -13,16 +14,20 @@ from sentinel.collect.probes.resolve import Policy
 from sentinel.collect.snmp.on_demand import Scrape
 from sentinel.incidents.incidents import IncidentRecord
 from sentinel.model.alert import Alert
-from sentinel.model.batch import Reading
+from sentinel.model.batch import Family, Reading
 from sentinel.model.incident import Grade, Incident, IncidentState
+from sentinel.model.labels import Labels
 from sentinel.model.problem import Problem
 from sentinel.model.target import Target
-from sentinel.promql.engine import Track
+from sentinel.promql.service import Answer, Question
 from sentinel.promql.value import Value
 from sentinel.rules.status import GroupStatus
 from sentinel.runtime.clock import Clock, SystemClock
+from sentinel.series.matcher import Matcher
 
+Result = TypeVar("Result")
 Scope = Literal["self", "fleet"]
+Matchers = tuple[Matcher, ...]
 
 
 class Expression(Protocol):
@@ -36,16 +41,62 @@ class Expression(Protocol):
         """
         ...
 
-    def range(self, start: float, end: float, step: float, /) -> Sequence[Track]:
-        """Its series at start, start + step, … up to end. Raises: EvaluationError."""
-        ...
-
 
 class Expressions(Protocol):
     """PromQL over the recent samples."""
 
     def compile(self, text: str, /) -> Expression:
         """Raises: ExpressionError: not an expression, or one that is not supported."""
+        ...
+
+
+class Queries(Protocol):
+    """PromQL over all samples, for people and their tools."""
+
+    async def ask(self, question: Question, gone: threading.Event, /) -> Answer:
+        """
+        Args:
+            gone: set when nobody waits for the answer any more.
+        Raises:
+            ExpressionError: not an expression, or one that is not supported.
+            EvaluationError: no result on the samples there are, too much work, or nobody waits.
+        """
+        ...
+
+    async def work(self, function: Callable[[], Result], /) -> Result:
+        """Something that takes long, away from the event loop."""
+        ...
+
+
+class Catalogue(Protocol):
+    """Which series there are; times are Unix seconds. Raises: EvaluationError, as queries."""
+
+    async def series(
+        self, wanted: Sequence[Matchers], start: float, end: float, gone: threading.Event, /
+    ) -> Sequence[Labels]:
+        """Those that satisfy one of the sets of matchers, sorted."""
+        ...
+
+    async def names(
+        self, wanted: Sequence[Matchers], start: float, end: float, gone: threading.Event, /
+    ) -> Sequence[str]:
+        """Their label names; without matchers those of all."""
+        ...
+
+    async def values(
+        self, name: str, wanted: Sequence[Matchers], start: float, end: float, gone: threading.Event, /
+    ) -> Sequence[str]:
+        """The values of a label in them; without matchers in all."""
+        ...
+
+    def families(self) -> Mapping[str, Family]: ...
+
+    def counts(self) -> Mapping[str, int]:
+        """How many recent series each metric has."""
+        ...
+
+    def times(self) -> tuple[float, float]:
+        """Of the oldest and the newest recent sample."""
         ...
 
 
@@ -212,6 +263,8 @@ class Faces:
     """Everything the web needs from the daemon."""
 
     expressions: Expressions
+    queries: Queries
+    catalogue: Catalogue
     alerts: Alerts
     incidents: Incidents
     fleet: Fleet

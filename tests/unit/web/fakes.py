@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,18 +11,20 @@ import numpy as np
 from sentinel.collect.poll import PollStatus
 from sentinel.incidents.incidents import IncidentRecord, NoSuchIncidentError, NotPossibleError
 from sentinel.model.alert import Alert, AlertState
+from sentinel.model.batch import Family
 from sentinel.model.incident import Entry, EntryKind, Grade, Incident, IncidentState
 from sentinel.model.labels import Labels
 from sentinel.model.problem import Problem
 from sentinel.model.target import Target
-from sentinel.promql.engine import Track
 from sentinel.promql.errors import EvaluationError, ExpressionError
+from sentinel.promql.evaluation import Matrix
+from sentinel.promql.service import Answer, Question
 from sentinel.promql.value import SeriesSet, Value, Vector
 from sentinel.rules.rule import AlertingRule, RecordingRule, RuleGroup
 from sentinel.rules.status import GroupStatus, RuleStatus
 from sentinel.rules.template import parse_template
 from sentinel.runtime.clock import Clock, ManualClock
-from sentinel.web.seams import Faces, Scope, Site, Vitals
+from sentinel.web.seams import Faces, Matchers, Result, Scope, Site, Vitals
 
 TOKEN = "stl_ok"
 NOW = 1_700_000_000.0
@@ -41,12 +44,6 @@ class FakeExpression:
             raise self.value
         return self.value
 
-    def range(self, start: float, end: float, step: float) -> Sequence[Track]:
-        if isinstance(self.value, EvaluationError):
-            raise self.value
-        times = np.arange(start, end + step / 2, step)
-        return [Track(Labels({"__name__": "ramp"}), times, times - NOW)]
-
 
 @dataclass
 class FakeExpressions:
@@ -58,6 +55,63 @@ class FakeExpressions:
         if text not in self.answers:
             raise ExpressionError(len(text), "not in this fake")
         return FakeExpression(self.answers[text])
+
+
+@dataclass
+class FakeQueries:
+    """Answers ranges with a ramp."""
+
+    expressions: FakeExpressions
+    asked: list[Question] = field(default_factory=list)
+    gone: list[threading.Event] = field(default_factory=list)
+
+    async def ask(self, question: Question, gone: threading.Event) -> Answer:
+        self.asked.append(question)
+        self.gone.append(gone)
+        value = self.expressions.compile(question.text).value
+        if isinstance(value, EvaluationError):
+            raise value
+        if not question.step:
+            return value
+        times = np.arange(question.start, question.end + question.step / 2, question.step)
+        values = (times - NOW)[None, :]
+        return Matrix([Labels({"__name__": "ramp"})], times, values, np.ones(values.shape, np.bool_))
+
+    async def work(self, function: Callable[[], Result]) -> Result:
+        return function()
+
+
+@dataclass
+class FakeCatalogue:
+    found: list[Labels] = field(default_factory=list)
+    asked: list[tuple[object, ...]] = field(default_factory=list)
+
+    async def series(
+        self, wanted: Sequence[Matchers], start: float, end: float, gone: threading.Event
+    ) -> list[Labels]:
+        self.asked.append((tuple(wanted), start, end))
+        return sorted(self.found)
+
+    async def names(
+        self, wanted: Sequence[Matchers], start: float, end: float, gone: threading.Event
+    ) -> list[str]:
+        self.asked.append((tuple(wanted), start, end))
+        return sorted({name for labels in self.found for name in labels})
+
+    async def values(
+        self, name: str, wanted: Sequence[Matchers], start: float, end: float, gone: threading.Event
+    ) -> list[str]:
+        self.asked.append((name, tuple(wanted), start, end))
+        return sorted({labels[name] for labels in self.found if name in labels})
+
+    def families(self) -> Mapping[str, Family]:
+        return {"up": Family("gauge", "1 if the target could be read."), "x_total": Family("counter")}
+
+    def counts(self) -> Mapping[str, int]:
+        return {"up": 2, "x_total": 5}
+
+    def times(self) -> tuple[float, float]:
+        return NOW - 3600, NOW
 
 
 @dataclass
@@ -205,6 +259,7 @@ class Rooms:
     """All fakes together, and the faces over them."""
 
     expressions: FakeExpressions = field(default_factory=FakeExpressions)
+    catalogue: FakeCatalogue = field(default_factory=FakeCatalogue)
     alerts: FakeAlerts = field(default_factory=FakeAlerts)
     incidents: FakeIncidents = field(default_factory=FakeIncidents)
     fleet: FakeFleet = field(default_factory=FakeFleet)
@@ -215,9 +270,14 @@ class Rooms:
     site: Site = field(default_factory=Site)
     clock: Clock = field(default_factory=lambda: ManualClock(NOW))
 
+    def __post_init__(self) -> None:
+        self.queries = FakeQueries(self.expressions)
+
     def faces(self) -> Faces:
         return Faces(
             self.expressions,
+            self.queries,
+            self.catalogue,
             self.alerts,
             self.incidents,
             self.fleet,

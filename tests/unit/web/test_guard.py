@@ -52,7 +52,8 @@ async def test_other_methods_do_not_exist(client: httpx.AsyncClient, method: str
 
 
 def test_only_queries_may_post_without_a_token() -> None:
-    assert {"/api/v1/query", "/api/v1/query_range"} == READING_POSTS
+    names = ("query", "query_range", "query_exemplars", "series", "labels")
+    assert {f"/api/v1/{name}" for name in names} == READING_POSTS
 
 
 @pytest.mark.parametrize(

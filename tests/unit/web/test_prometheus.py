@@ -1,13 +1,23 @@
 from __future__ import annotations
 
+import asyncio
 import math
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
+import sentinel
 from sentinel.model.alert import AlertState
-from sentinel.promql.errors import EvaluationError
+from sentinel.model.labels import Labels
+from sentinel.promql.errors import AbandonedError, EvaluationError, QueryTimeoutError
+from sentinel.promql.service import Answer, Question
+from sentinel.series.matcher import Matcher, MatchOperator
+from sentinel.web.answers import PiecewiseResponse
+from sentinel.web.formats import MAX_INSTANT
 from tests.unit.web.fakes import NOW, Rooms, alert, poll, vector
 
 
@@ -69,7 +79,10 @@ async def test_a_limit_truncates_with_a_warning(client: httpx.AsyncClient, rooms
             'invalid parameter "time": cannot parse "soon" to a valid timestamp',
         ),
         ({"query": "up", "limit": "-1"}, 'invalid parameter "limit": cannot parse "-1" to a valid limit'),
-        ({"query": "up", "lookback_delta": "1m"}, 'parameter "lookback_delta" is not supported'),
+        (
+            {"query": "up", "timeout": "ever"},
+            'invalid parameter "timeout": cannot parse "ever" to a valid duration',
+        ),
     ],
 )
 async def test_a_bad_query_is_bad_data(
@@ -160,8 +173,166 @@ async def test_targets(client: httpx.AsyncClient, rooms: Rooms) -> None:
 
 
 async def test_buildinfo(client: httpx.AsyncClient) -> None:
-    assert (await _data(client, "status/buildinfo"))["version"]
+    facts = await _data(client, "status/buildinfo")
+    assert facts["version"] == "3.0.0"
+    assert facts["sentinelVersion"] == sentinel.__version__
+    assert "features" not in facts
 
 
-async def test_the_rest_is_not_found_in_the_envelope(client: httpx.AsyncClient) -> None:
-    assert (await _error(client, "labels"))[:2] == (404, "not_found")
+async def test_the_rest_is_not_found_in_the_envelope(
+    client: httpx.AsyncClient, operator: dict[str, str]
+) -> None:
+    assert (await _error(client, "nonsense"))[:2] == (404, "not_found")
+    answer = await client.post("/api/v1/alerts", headers=operator)
+    assert (answer.status_code, answer.json()["status"]) == (405, "error")
+
+
+async def test_what_a_question_carries(client: httpx.AsyncClient, rooms: Rooms) -> None:
+    rooms.expressions.answers["up"] = 1.0
+    await _data(client, "query", query="up", time="5", timeout="10s", lookback_delta="1m", stats="all")
+    await _data(client, "query", query="up", lookback_delta="0")
+    first, second = rooms.queries.asked
+    assert first == Question("up", 5.0, 5.0, timeout=10.0, lookback=60.0)
+    assert second == Question("up", NOW, NOW)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (QueryTimeoutError("too long"), (503, "timeout", "too long")),
+        (AbandonedError("query was canceled"), (499, "canceled", "query was canceled")),
+    ],
+)
+async def test_ends_of_queries(
+    client: httpx.AsyncClient, rooms: Rooms, error: EvaluationError, expected: tuple[int, str, str]
+) -> None:
+    rooms.expressions.answers["up"] = error
+    assert await _error(client, "query", query="up") == expected
+
+
+async def test_a_client_that_goes_away_is_noticed(app: FastAPI, rooms: Rooms) -> None:
+    rooms.expressions.answers["up"] = 1.0
+    is_gone = asyncio.Event()
+
+    async def wait(question: Question, gone: threading.Event) -> Answer:
+        is_gone.set()
+        while not gone.is_set():
+            await asyncio.sleep(0)
+        raise AbandonedError("query was canceled")
+
+    rooms.queries.ask = wait  # type: ignore[method-assign]
+    messages = iter([{"type": "http.request", "body": b"", "more_body": False}])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        message = next(messages, None)
+        if message is None:
+            await is_gone.wait()
+        return message or {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/api/v1/query",
+        "raw_path": b"/api/v1/query",
+        "query_string": b"query=up",
+        "headers": [(b"host", b"127.0.0.1")],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 9788),
+        "scheme": "http",
+        "http_version": "1.1",
+    }
+    async with asyncio.timeout(5):
+        await app(scope, receive, send)
+    assert sent[0]["status"] == 499
+
+
+async def test_a_large_answer_comes_in_pieces(client: httpx.AsyncClient, rooms: Rooms) -> None:
+    samples = [({"__name__": "x", "number": str(n), "filler": "y" * 1000}, float(n)) for n in range(2000)]
+    rooms.expressions.answers["x"] = vector(*samples)
+    answer = await client.get("/api/v1/query", params={"query": "x", "limit": "1999"})
+    assert "content-length" not in answer.headers
+    body = answer.json()
+    assert [one["metric"]["number"] for one in body["data"]["result"]] == [str(n) for n in range(1999)]
+    assert body["warnings"] == ["results truncated due to limit"]
+
+
+async def test_who_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sentinel.web.answers.STALL", 0.01)
+    made: list[int] = []
+
+    def pieces() -> Iterator[bytes]:
+        for number in range(100):
+            made.append(number)
+            yield b"x"
+
+    async def work(function: Callable[[], bytes]) -> bytes:
+        return function()
+
+    async def send(message: Any) -> None:
+        if len(made) == 3:
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await PiecewiseResponse(b"x", pieces(), work)({}, None, send)  # type: ignore[arg-type]
+    assert len(made) == 3
+
+
+async def test_series_and_labels(client: httpx.AsyncClient, rooms: Rooms) -> None:
+    rooms.catalogue.found = [Labels(__name__="up", instance="b"), Labels(__name__="up", instance="a")]
+    found = await _data(client, "series", **{"match[]": "up", "start": "1", "end": "2"})
+    assert found == [{"__name__": "up", "instance": "a"}, {"__name__": "up", "instance": "b"}]
+    up = Matcher("__name__", MatchOperator.EQUAL, "up")
+    assert list(rooms.catalogue.asked[-1]) == [((up,),), 1.0, 2.0]
+    assert await _data(client, "labels") == ["__name__", "instance"]
+    assert list(rooms.catalogue.asked[-1]) == [(), -MAX_INSTANT, MAX_INSTANT]
+    assert await _data(client, "label/instance/values", **{"match[]": "{x!=''}"}) == ["a", "b"]
+    answer = await client.post("/api/v1/series", data={"match[]": "up", "limit": "1"})
+    assert len(answer.json()["data"]) == 1
+    assert answer.json()["warnings"] == ["results truncated due to limit"]
+    largest = {"start": "-292273086-05-16T16:47:06Z", "end": "292277025-08-18T07:12:54.999999999Z"}
+    assert await _data(client, "labels", **largest) == ["__name__", "instance"]
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "text"),
+    [
+        ("series", {}, "no match[] parameter provided"),
+        ("series", {"match[]": "{"}, 'invalid parameter "match[]": 1:1: parse error'),
+        ("labels", {"match[]": "sum(x)"}, 'invalid parameter "match[]"'),
+        (
+            "labels",
+            {"match[]": '{x=~".*"}'},
+            'invalid parameter "match[]": match[] must contain at least one non-empty matcher',
+        ),
+        ("label/x/values", {"start": "soon"}, 'invalid parameter "start": cannot parse "soon"'),
+        ("label/x/values", {"limit": "x"}, 'invalid parameter "limit": cannot parse "x" to a valid limit'),
+    ],
+)
+async def test_a_bad_search_is_bad_data(
+    client: httpx.AsyncClient, path: str, parameters: dict[str, str], text: str
+) -> None:
+    status, kind, error = await _error(client, path, **parameters)
+    assert (status, kind) == (400, "bad_data")
+    assert text in error
+
+
+async def test_metadata(client: httpx.AsyncClient) -> None:
+    up = [{"type": "gauge", "help": "1 if the target could be read.", "unit": ""}]
+    assert (await _data(client, "metadata"))["up"] == up
+    assert await _data(client, "metadata", metric="up") == {"up": up}
+    assert len(await _data(client, "metadata", limit="1")) == 1
+
+
+async def test_status(client: httpx.AsyncClient) -> None:
+    assert "yaml" in await _data(client, "status/config")
+    assert await _data(client, "status/flags") == {}
+    assert (await _data(client, "status/runtimeinfo"))["startTime"].endswith("Z")
+    facts = await _data(client, "status/tsdb", limit="1")
+    assert facts["headStats"]["numSeries"] == 7
+    assert facts["seriesCountByMetricName"] == [{"name": "x_total", "value": 5}]
+    assert await _data(client, "query_exemplars", query="up") == []
+    assert await _data(client, "alertmanagers") == {"activeAlertmanagers": [], "droppedAlertmanagers": []}

@@ -1,0 +1,116 @@
+"""Alerts, rules and targets as Prometheus shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sentinel.collect.poll import PollStatus
+from sentinel.model.alert import Alert, AlertState
+from sentinel.model.durations import format_duration
+from sentinel.rules.rule import AlertingRule
+from sentinel.rules.status import GroupStatus, RuleStatus
+from sentinel.web.formats import format_instant, format_number
+from sentinel.web.parameters import ApiError
+
+_GRAVITY = {AlertState.INACTIVE: 0, AlertState.PENDING: 1, AlertState.UNKNOWN: 2, AlertState.FIRING: 3}
+
+
+def alert_json(alert: Alert) -> dict[str, Any]:
+    """Prometheus knows no unknown state: such an alert was firing and is not resolved, so it says firing,
+    and one field more tells those who ask."""
+    is_unknown = alert.state is AlertState.UNKNOWN
+    shown: dict[str, Any] = {
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "state": "firing" if is_unknown else alert.state.value,
+        "activeAt": format_instant(alert.active_at),
+        "value": _scientific(alert.value),
+    }
+    return shown | {"sentinelState": "unknown"} if is_unknown else shown
+
+
+def _scientific(value: float) -> str:
+    """The shortest scientific text, as Go's strconv.FormatFloat(v, 'e', -1, 64)."""
+    text = format_number(value)
+    if not text.lstrip("-").replace(".", "").isdecimal():
+        return text
+    return next(shown for digits in range(17) if float(shown := f"{value:.{digits}e}") == value)
+
+
+def group_json(status: GroupStatus, given: Mapping[str, list[str]]) -> dict[str, Any] | None:
+    """The group as asked for, or None when nothing of it was."""
+    group = status.group
+    if _is_left_out(group.name, given.get("rule_group[]")) or _is_left_out(group.file, given.get("file[]")):
+        return None
+    kind = given.get("type", [""])[0]
+    if kind not in ("", "alert", "record"):
+        raise ApiError("bad_data", f'invalid parameter "type": not supported value "{kind}"')
+    with_alerts = given.get("exclude_alerts", ["false"])[0].lower() not in ("true", "1")
+    rules = [
+        _rule(rule, with_alerts=with_alerts)
+        for rule in status.rules
+        if kind in ("", "alert" if isinstance(rule.rule, AlertingRule) else "record")
+        and not _is_left_out(rule.rule.name, given.get("rule_name[]"))
+    ]
+    if not rules and status.rules:
+        return None
+    return {
+        "name": group.name,
+        "file": group.file,
+        "rules": rules,
+        "interval": group.interval,
+        "limit": group.limit,
+        "evaluationTime": status.duration,
+        "lastEvaluation": format_instant(status.last_evaluation),
+    }
+
+
+def _is_left_out(name: str, wanted: list[str] | None) -> bool:
+    return wanted is not None and name not in wanted
+
+
+def _rule(status: RuleStatus, *, with_alerts: bool) -> dict[str, Any]:
+    rule = status.rule
+    shown: dict[str, Any] = {
+        "name": rule.name,
+        "query": rule.expression.text,
+        "health": status.health,
+        "evaluationTime": status.duration,
+        "lastEvaluation": format_instant(status.last_evaluation),
+    }
+    if status.last_error:
+        shown["lastError"] = status.last_error
+    if not isinstance(rule, AlertingRule):
+        return shown | {"labels": dict(rule.labels), "type": "recording"}
+    worst = max(
+        (alert.state for alert in status.alerts), key=_GRAVITY.__getitem__, default=AlertState.INACTIVE
+    )
+    return shown | {
+        "labels": {name: template.text for name, template in rule.labels},
+        "annotations": {name: template.text for name, template in rule.annotations},
+        "type": "alerting",
+        "state": "firing" if worst is AlertState.UNKNOWN else worst.value,
+        "duration": rule.hold,
+        "keepFiringFor": rule.keep,
+        "alerts": [alert_json(alert) for alert in status.alerts] if with_alerts else [],
+    }
+
+
+def target_json(status: PollStatus) -> dict[str, Any]:
+    source, target = status.source, status.target
+    place = target.host if target.port is None else f"{target.host}:{target.port}"
+    health = {True: "up", False: "down", None: "unknown"}[status.up]
+    return {
+        "discoveredLabels": {"__address__": place} | dict(target.labels),
+        "labels": dict(source.labels),
+        "scrapePool": source.module,
+        "scrapeUrl": f"poll://{place}/{source.module}",
+        "globalUrl": f"poll://{place}/{source.module}",
+        "lastError": "" if status.up else (status.detail or status.reason),
+        "lastScrape": format_instant(status.at),
+        "lastScrapeDuration": status.duration,
+        "health": health,
+        "scrapeInterval": format_duration(source.interval),
+        "scrapeTimeout": format_duration(target.timeout),
+    }
