@@ -41,6 +41,8 @@ def rules(
     except re.error as error:
         fail(f"--run: not a regular expression: {error}", 2)
     results = run_unit_tests(files, run=pattern, as_diff=diff)
+    for note in dict.fromkeys(note for result in results for note in result.notes):
+        typer.echo(f"warning: {note}", err=True)
     for result in results:
         title = f"{result.file}: {result.name}" if result.name else result.file
         typer.echo(f"{title}: {'passed' if result.passed else 'FAILED'}")

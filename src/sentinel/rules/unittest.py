@@ -60,7 +60,7 @@ class WrittenAlertTest(Written):
 
 
 class WrittenSample(Written):
-    labels: str
+    labels: str = ""
     value: float
 
 
@@ -99,6 +99,8 @@ class Result:
     """For people, each of one or more lines; empty: passed."""
     seconds: float = 0.0
     """How long the test took."""
+    notes: tuple[str, ...] = ()
+    """What is odd about the file without failing it."""
 
     @property
     def passed(self) -> bool:
@@ -121,7 +123,7 @@ def _run_file(file: Path, run: re.Pattern[str] | None, *, as_diff: bool) -> list
     try:
         document = parse_yaml(read_text(file), str(file))
         written = validated(WrittenTests, document)
-        rules = _rule_files(file, written, document)
+        rules, notes = _rule_files(file, written, document)
     except UnusableError as error:
         return [Result(str(file), "", tuple(str(problem) for problem in error.problems))]
     results = []
@@ -135,26 +137,27 @@ def _run_file(file: Path, run: re.Pattern[str] | None, *, as_diff: bool) -> list
             differences = _Run(written, test, rules, inputs, as_diff=as_diff).differences()
         except UnusableError as error:
             differences = [str(problem) for problem in error.problems]
-        results.append(Result(str(file), name, tuple(differences), time.perf_counter() - began))
+        results.append(Result(str(file), name, tuple(differences), time.perf_counter() - began, notes))
     return results
 
 
-def _rule_files(file: Path, written: WrittenTests, document: Document) -> list[Path]:
-    """The rule files, relative to the test file; with wildcards."""
+def _rule_files(file: Path, written: WrittenTests, document: Document) -> tuple[list[Path], tuple[str, ...]]:
+    """The rule files, relative to the test file; with wildcards. And the patterns that match nothing, in words."""
     problems: list[Problem] = []
     order = written.group_eval_order
     for place, name in enumerate(order):
         if name in order[:place]:
             problems.append(document.problem(("group_eval_order", place), f"group '{name}' is given twice"))
+    if problems:
+        raise UnusableError(problems)
     found: list[Path] = []
+    notes: list[str] = []
     for place, pattern in enumerate(written.rule_files):
         matches = sorted(glob(str(file.parent / pattern)))
         if not matches:
-            problems.append(document.problem(("rule_files", place), f"no such file: {pattern}"))
+            notes.append(str(document.problem(("rule_files", place), f"no such file: {pattern}")))
         found += [Path(match) for match in matches]
-    if problems:
-        raise UnusableError(problems)
-    return found
+    return found, tuple(notes)
 
 
 Inputs = list[tuple[Labels, list[float | None]]]
@@ -287,7 +290,8 @@ class _Run:
         head = f"{test.expr} at {format_duration(test.eval_time)}"
         try:
             expected = sorted(
-                ((parse_series(one.labels), one.value) for one in test.exp_samples), key=lambda one: one[0]
+                ((_expected_labels(one.labels), one.value) for one in test.exp_samples),
+                key=lambda one: one[0],
             )
             vector = vector_of(self._engine.compile(test.expr).instant(test.eval_time))
         except (ExpressionError, EvaluationError, RuleError, ValueError) as error:
@@ -300,6 +304,10 @@ class _Run:
             return []
         texts = [[f"{labels} {value!r}" for labels, value in some] for some in (expected, got)]
         return self._tell(head, *texts)
+
+
+def _expected_labels(text: str) -> Labels:
+    return parse_series(text) if text.strip() else EMPTY
 
 
 def _is_close(left: float, right: float) -> bool:

@@ -117,7 +117,6 @@ def test_what_fails_in_promtool_fails_here_and_shows_the_difference(
         ("rule_files:", "rule_file:", "2:1: unknown key 'rule_file' (did you mean 'rule_files'?)"),
         ("values: '20+5x10'", "values: '20+5y10'", "not in the notation of series"),
         ("alertname: High", "alertnam: High", "unknown key 'alertnam'"),
-        ("[rules.yml]", "[other.yml]", "2:14: no such file: other.yml"),
         ("[first, second]", "[first, first]", "is given twice"),
     ],
 )
@@ -141,3 +140,17 @@ def test_mistakes_in_the_rule_file_are_told(tmp_path: Path) -> None:
     file = write(tmp_path, TESTS, RULES.replace("expr: max", "exp: max"))
     (result,) = ours(file)
     assert any("did you mean 'expr'?" in difference for difference in result.differences)
+
+
+def test_a_rule_file_that_is_not_there_is_noted(tmp_path: Path) -> None:
+    file = write(tmp_path, TESTS.replace("[rules.yml]", "[rules.yml, other.yml]"))
+    assert promtool_passes(file)
+    (result,) = ours(file)
+    assert result.passed
+    assert result.notes == (f"{file}:2:25: no such file: other.yml",)
+
+
+def test_a_sample_without_labels_is_expected_without_any(tmp_path: Path) -> None:
+    file = write(tmp_path, TESTS.replace("{labels: '{}', value: 2}", "{value: 2}"))
+    assert promtool_passes(file)
+    assert all(result.passed for result in ours(file))
