@@ -142,6 +142,23 @@ class Cells:
         packed = self.packed[stretch, slab] = Packed.of(values)
         self._packed_bytes += packed.nbytes
 
+    def load(self, tick: int, cells: Floats, floor: int) -> None:
+        """[ticks from that one on, columns]: packed where they are before the floor, plain elsewhere.
+
+        Args:
+            tick: where they are packed, the first of a stretch.
+        """
+        for slab in range(self.slabs):
+            values = cells[:, slab << self._shift : (slab + 1) << self._shift]
+            if tick >= floor:
+                self.plain(slab)[np.arange(tick, tick + len(cells)) % self.rows] = values
+                continue
+            for first in range(0, len(cells), self.stretch):
+                part = values[first : first + self.stretch]
+                if (part.view(np.uint64) != ABSENT_BITS).any():
+                    packed = self.packed[(tick + first) // self.stretch, slab] = Packed.of(part)
+                    self._packed_bytes += packed.nbytes
+
     def drop(self, before: int) -> None:
         """Forget the stretches before that one."""
         for key in [key for key in self.packed if key[0] < before]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from sentinel.model.batch import ABSENT_BITS, STALE, Batch, Floats, Layout, Source
 from sentinel.model.labels import Labels
+from sentinel.series.cells import Ticks
 from sentinel.series.metric import Block
 from sentinel.series.pool import SINK, Index, Pool
 from sentinel.series.witness import Rows, Witness
@@ -194,6 +195,55 @@ class Feed:
             self._ending_rows = None
             self._ended.update(dict.fromkeys(self._ending.tolist(), at))
             self._ending = _NOTHING
+
+    # Filling again, see refill.py
+
+    def resume(self, times: Floats) -> tuple[Ticks, Index]:
+        """It was polled then.
+
+        Returns:
+            the ticks of these polls, and which of the polls stand for them.
+        """
+        expected = self._base_tick + np.rint((times - self._base_at) / self.pool.interval).astype(np.int64)
+        order = np.arange(len(times))
+        ticks = np.maximum.accumulate(expected - order) + order
+        if (ticks > expected + 2).any():
+            tick = self._base_tick - 1
+            for poll, wanted in enumerate(expected.tolist()):
+                if max(wanted, tick + 1) <= wanted + 2:
+                    tick = max(wanted, tick + 1)
+                ticks[poll] = tick
+        kept = np.flatnonzero(np.append(np.diff(ticks) > 0, True))
+        self.tick, self._at = int(ticks[-1]), float(times[-1])
+        if len(times) > 1:
+            self.before = float(times[-2])
+        return ticks[kept], kept
+
+    def resume_columns(
+        self, layout: Layout, columns: Index, current: Index, own: int, *, down_since: float, last: float
+    ) -> None:
+        """These are the columns of a layout's series; those that are not current have ended.
+
+        Args:
+            columns: −1 where another source has the series.
+            current: of its newest layout: its own series, then those about the poll.
+            own: how many of them are its own.
+            down_since: Unix seconds; +Inf: it could be read.
+            last: Unix seconds of its last poll.
+        """
+        kept = np.flatnonzero(columns[current] >= 0)
+        live = current[kept]
+        self._columns = columns[live]
+        self._count = own
+        self._meta = kept[kept >= own] - own
+        self.rows = Rows(self.source, layout, (), live)
+        ended = np.setdiff1d(columns[columns >= 0], self._columns)
+        self._ended = dict.fromkeys(ended.tolist(), last)
+        self._down_since, self._is_up = down_since, down_since == math.inf
+        grid = layout.grid
+        self._names = self._layout_names = frozenset(
+            grid.names[name] for name in np.unique(grid.name_of[current[:own]]).tolist()
+        )
 
     # Freeing
 

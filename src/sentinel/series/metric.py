@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
@@ -85,6 +86,13 @@ class Block:
         self._keys = np.insert(self._keys, at, keys[order])
         self._places = np.insert(self._places, at, positions[order].astype(np.int32))
         return positions
+
+    def columns_for(self, keys: Keys, codes: Codes, slots: Index) -> Index:
+        """Columns for new series of several sources, in a pool that has no samples yet."""
+        positions = self.add(keys, codes)
+        columns: Index = self.columns[positions].astype(np.intp)
+        self.pool.open_columns(columns, slots, self.pool.tick, -math.inf)
+        return columns
 
     def remove(self, positions: Index) -> None:
         self.live[positions] = False

@@ -158,7 +158,7 @@ class Pool(Generic[Owner]):
         self._widen(self.columns.width)
         return start, size
 
-    def open_columns(self, columns: Index, slot: int, tick: int, before: float) -> None:
+    def open_columns(self, columns: Index, slot: int | Index, tick: int, before: float) -> None:
         """Make columns ready for new series of that source.
 
         Args:
@@ -264,6 +264,30 @@ class Pool(Generic[Owner]):
         self.tick = tick
         if stretch and not self._to_pack and tick >= self._floor + stretch + self._recent:
             self._close_stretch()
+
+    # Filling again, see past.py
+
+    def resume(self, tick: int) -> int:
+        """Begin with that one as the newest tick.
+
+        Returns:
+            the oldest tick there is room for.
+        """
+        self._start(tick)
+        oldest = tick - self.rows + 1
+        self._first_tick = min(oldest, self._floor)
+        return oldest
+
+    def resume_slot(self, slot: int, ticks: Ticks, times: Floats) -> None:
+        """These were a source's polls."""
+        if len(ticks):
+            self.times[ticks % self.rows, slot] = times
+            self.last_tick[slot], self.last_at[slot] = ticks[-1], times[-1]
+        self.forget_bounds()
+
+    def load(self, tick: int, cells: Floats) -> None:
+        """[ticks from that one on, columns]: what was stored; either whole stretches, or plain ticks."""
+        self.cells.load(tick, cells, self._floor)
 
     # Packing
 

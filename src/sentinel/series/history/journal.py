@@ -1,0 +1,102 @@
+"""The journal: what is not in files yet, and enough of what is to fill the head again.
+
+Segments of numbered frames, each on its own: it names all series that it has samples of. A frame is on the disk
+when `write` returns; a crash tears the last one off at most.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+from io import FileIO
+from pathlib import Path
+from typing import Final
+
+SUFFIX: Final = ".journal"
+DAMAGED: Final = ".damaged"
+
+
+class Journal:
+    """Blocking: for one thread at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        """
+        Raises:
+            OSError: the folder cannot be used.
+        """
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder = folder
+        self._number = max(numbers(folder), default=0)
+        self._out: FileIO | None = None
+        self.size = 0
+        """Bytes of the segment that is being written."""
+
+    @property
+    def number(self) -> int | None:
+        """The segment that is being written; None between two."""
+        return self._number if self._out is not None else None
+
+    def write(self, frames: Iterable[bytes]) -> None:
+        """Append; it is on the disk when this returns.
+
+        Raises:
+            OSError: it could not be written. The segment ends before it, and the next one has to begin anew.
+        """
+        if self._out is None:
+            self._open()
+        assert self._out is not None
+        data = b"".join(frames)
+        try:
+            _put(self._out, data)
+            os.fdatasync(self._out.fileno())
+        except OSError:
+            # Readers may be at it: what of the frame is there stays, and fails its checksum.
+            self.close()
+            raise
+        self.size += len(data)
+
+    def close(self) -> None:
+        """End the segment; the next write begins another."""
+        if self._out is not None:
+            out, self._out = self._out, None
+            with contextlib.suppress(OSError):
+                out.close()
+
+    def path(self, number: int) -> Path:
+        return self.folder / f"{number:012}{SUFFIX}"
+
+    def append(self, number: int, frame: bytes) -> None:
+        """Add to a segment that has ended.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        with FileIO(self.path(number), "a") as out:
+            _put(out, bytes(-out.tell() % 8) + frame)
+            os.fdatasync(out.fileno())
+
+    def _open(self) -> None:
+        number = max(self._number, *numbers(self.folder), 0) + 1
+        self._out = FileIO(self.path(number), "x")
+        self._number, self.size = number, 0
+        _sync_folder(self.folder)
+
+
+def numbers(folder: Path) -> list[int]:
+    """The segments that are there, in their order."""
+    return sorted(int(path.stem) for path in folder.glob(f"*{SUFFIX}") if path.stem.isdigit())
+
+
+def _put(out: FileIO, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[out.write(rest) or 0 :]
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
