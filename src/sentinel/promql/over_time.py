@@ -192,16 +192,17 @@ def _regression(samples: Samples, since: Floats | float) -> tuple[Floats, Floats
     """Least squares: slope a second, and value at `since` (Unix seconds).
 
     The times decide the weights, and series of one source share them: what is left for each series is one
-    weighted sum over its samples. Values are taken relative to the first, so that nothing large cancels.
+    weighted sum over its samples. Values and times are taken relative to the first, so that nothing large cancels.
     """
     held = np.arange(len(samples.stamps))[:, None] < _count_of_stamps(samples)
-    x = np.where(held, samples.stamps - samples.stamps[0], 0.0)
+    start = samples.stamps[0]
+    x = np.where(held, _to_millisecond(samples.stamps - start), 0.0)
     middle = x.sum(axis=0) / held.sum(axis=0)
     offsets = np.where(held, x - middle, 0.0)
     weights = offsets / (offsets * offsets).sum(axis=0)
-    middle = middle + samples.stamps[0]
+    ahead = _to_millisecond(since - start) - middle
     if samples.slots is not None:
-        weights, middle = weights.take(samples.slots, axis=1), middle[samples.slots]
+        weights, ahead = weights.take(samples.slots, axis=1), ahead[samples.slots]
     first = samples.values[0]
     rises = samples.values - first
     if not samples.is_full:
@@ -209,8 +210,14 @@ def _regression(samples: Samples, since: Floats | float) -> tuple[Floats, Floats
     total = rises.sum(axis=0)
     rises *= weights
     slope = np.where(np.isfinite(total), rises.sum(axis=0), np.nan)
-    value: Floats = first + total / samples.count + slope * (since - middle)
+    value: Floats = first + total / samples.count + slope * ahead
     return slope, value
+
+
+def _to_millisecond(seconds: Floats) -> Floats:
+    """Differences of instants without what these, as floats of 17 digits, have lost of their milliseconds."""
+    exact: Floats = np.round(seconds * 1000.0) / 1000.0
+    return exact
 
 
 def _count_of_stamps(samples: Samples) -> Floats | Index:

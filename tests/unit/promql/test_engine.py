@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import suppress
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -73,6 +74,23 @@ class TestByHand:
         # −10 every 15 s: 810 now, and 600 s later 400 less.
         assert samples(engine, "predict_linear(x[5m], 600)", at) == {OWN: pytest.approx(410.0)}
         assert samples(engine, "deriv(x[5m])", at) == {OWN: pytest.approx(-10 / 15)}
+
+    def test_a_forecast_that_ends_near_zero_keeps_its_digits(self) -> None:
+        # A file system of 15.7 GB that falls by 300 KB/s, so that it comes to about nothing in four hours.
+        head = Head()
+        times = [1_732_000_000.123 + 15.001 * step for step in range(240)]
+        values = [15_714_160_730.0 - 873_009.0 * (at - times[0]) for at in times]
+        for at, value in zip(times, values, strict=True):
+            head.append([batch(source(), at, layout("x"), [value])])
+        ((_, found),) = samples(Engine(head), "predict_linear(x[1h], 14400)", times[-1]).items()
+        x = [Fraction(round((at - times[-1]) * 1000), 1000) for at in times]
+        y = [Fraction(value) for value in values]
+        count = len(x)
+        slope = (sum(a * b for a, b in zip(x, y, strict=True)) - sum(x) * sum(y) / count) / (
+            sum(a * a for a in x) - sum(x) ** 2 / count
+        )
+        exact = float(slope * 14400 + (sum(y) - slope * sum(x)) / count)
+        assert found == pytest.approx(exact, rel=1e-12, abs=1e-4)
 
     def test_comparison_keeps_the_name_and_arithmetic_drops_it(self) -> None:
         engine, at = counting(5)
