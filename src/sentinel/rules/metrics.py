@@ -36,6 +36,13 @@ class RuleMetrics:
         self.interval = Gauge(
             "sentinel_rule_group_interval_seconds", "Time between a group's ticks.", group, registry=registry
         )
+        self.rules = Gauge("sentinel_rule_group_rules", "Rules of the group.", group, registry=registry)
+        self.samples = Gauge(
+            "sentinel_rule_group_last_evaluation_samples",
+            "Samples that the group's last tick gave.",
+            group,
+            registry=registry,
+        )
         self.alerts = Gauge("sentinel_alerts", "Alerts by state.", ["state"], registry=registry)
         self.expansion_failures = Counter(
             "sentinel_template_expansion_failures",
@@ -53,5 +60,7 @@ class RuleMetrics:
             self.duration,
             self.evaluated_at,
             self.interval,
+            self.rules,
+            self.samples,
         ):
             metric.remove(group)

@@ -30,6 +30,7 @@ class Yield:
     batches: list[Batch] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     """Metric names in the batches, which later rules of the group may read."""
+    samples: int = 0
 
 
 class RuleRun:
@@ -82,6 +83,7 @@ class RuleRun:
             assert isinstance(self.rows, RecordedRows)
             reading = self.rows.reading(vector_of(result), group.limit)
         if reading is not None:
+            out.samples += len(reading.values)
             out.batches.append(Batch(self.source, at, reading, up=True, duration=0.0))
             out.names |= self.names
 
@@ -115,7 +117,9 @@ class GroupRun:
         self.missed = metrics.missed.labels(name)
         self._duration = metrics.duration.labels(name)
         self._evaluated_at = metrics.evaluated_at.labels(name)
+        self._samples = metrics.samples.labels(name)
         metrics.interval.labels(name).set(group.interval)
+        metrics.rules.labels(name).set(len(self.rules))
 
     def evaluate(
         self, at: float, out: Yield, store: Callable[[Sequence[Batch]], None], monotonic: Callable[[], float]
@@ -144,6 +148,7 @@ class GroupRun:
         self.iterations.inc()
         self.last_evaluation, self.duration = at, monotonic() - begun
         self._duration.set(self.duration)
+        self._samples.set(out.samples)
         self._evaluated_at.set(at)
 
     def _evaluate_rule(self, run: RuleRun, at: float, out: Yield) -> None:

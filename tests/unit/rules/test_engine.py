@@ -348,6 +348,27 @@ def test_for_goes_on_over_a_restart() -> None:
     assert engine.active()[0].active_at == START - 100
 
 
+def test_a_restart_in_the_middle_of_for_is_as_if_it_had_not_happened() -> None:
+    """Down from minute 6 to 8 of `for: 10m`, evaluated every minute: it fires at minute 10."""
+    rules = HOT.replace("for: 2m", "for: 10m")
+    world = World()
+    before = engine_of(rules, world)
+    world.give("temperature", {A: 40.0})
+    for minute in range(6):
+        before.evaluate_once(START + 60 * minute)
+    kept = before.active()
+    world.take_changes()
+    after = engine_of(rules, world)
+    after.restore(kept, START + 480, stopped_at=START + 360)
+    fired = []
+    for minute in range(8, 13):
+        after.evaluate_once(START + 60 * minute)
+        fired += [(minute, *change) for change in world.take_changes()]
+    assert fired == [(10, "pending", "firing", "")]
+    (alert,) = after.active()
+    assert (alert.active_at, alert.fired_at) == (START, START + 600)
+
+
 def test_for_begins_anew_after_a_long_outage() -> None:
     world = World()
     alert = restored(world, AlertState.PENDING, START - 5000)

@@ -43,7 +43,7 @@ def expand(text: str) -> str:
         ("{{ $value # }}", 10, "unexpected '#'"),
         ("{{ }}", 0, "missing value"),
         ("{{ break }}", 3, "outside {{range}}"),
-        ("{{ tableLink `x` }}", 3, "not known here"),
+        ("{{ nosuch `x` }}", 3, "not known here"),
         ("{{ ( 1 }}", 3, "unclosed left parenthesis"),
         ("{{ if true }}{{ $x := 1 }}{{ end }}{{ $x }}", 38, "undefined variable"),
         ("{{ .a..b }}", 5, "unexpected '.'"),
@@ -107,3 +107,20 @@ def test_a_template_without_actions_is_a_constant() -> None:
 def test_a_template_knows_what_it_reads() -> None:
     template = parse_template("{{ $labels.a }}{{ if .Value }}{{ query `x` | first }}{{ end }}", ["$labels"])
     assert template.reads == {"$labels", "Value", "query"}
+
+
+def test_functions_know_where_the_daemon_is_reached() -> None:
+    """promtool 2.42 crashes on these two; Prometheus itself does not."""
+    template = parse_template(
+        "{{ externalURL }} {{ pathPrefix }}{{ urlQueryEscape `a b` }}", ["$externalURL"]
+    )
+    variables = {"$externalURL": "https://host:8443/way/in"}
+    assert template.expand(Struct({}), variables, lambda _: []) == "https://host:8443/way/in /way/ina+b"
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ slice `abc` 4 }}", "{{ slice `abc` 2 1 }}", "{{ slice 5 1 }}", "{{ slice `a` 0 1 1 }}"]
+)
+def test_a_slice_beyond_the_text_is_an_error(text: str) -> None:
+    with pytest.raises(ExpansionError):
+        parse_template(text).expand(Struct({}), {}, lambda _: [])

@@ -12,6 +12,8 @@ from tests.servers.debian import environment, program
 VARIABLES = ("$labels", "$value", "$externalLabels", "$externalURL")
 LABELS = {"instance": "web1.example.org:9100", "job": "linux", "path": "/a b/ü", "empty": "", "n": "17"}
 
+URL = "https://sentinel.example.org:8443/way/in"
+
 VALUES = (
     0.0,
     1.0,
@@ -74,6 +76,10 @@ ONCE = (
     '{{ print true }} {{ 1.5 }} {{ 1e3 }} {{ 0x10 }} {{ -3 }} {{ \'a\' }} {{ `raw` }} {{ "q\\t\\"\\u00e9" }}',
     "{{ urlquery `a b&c=d/é` }}",
     "{{ $labels }}",
+    "{{ graphLink `up{a='b'} > 1` }} {{ tableLink `x y` }} {{ safeHtml `<b>` }}",
+    """{{ html `<a href="x">'&` }} {{ `<` | html }} {{ slice `abcdef` 1 3 }} {{ slice `abc` 1 }}""",
+    "{{ with args 1 `a` $labels.job }}{{ .arg0 }}{{ .arg1 }}{{ .arg2 }}{{ end }}",
+    "{{ $externalURL }} {{ .ExternalURL }}",
     "{{ humanize $labels.n }} {{ humanize1024 `2048` }} {{ humanizePercentage `0.5` }} {{ humanizeDuration `90` }}",
     "{{ $externalLabels.site }} {{ .ExternalLabels.site }}{{ $externalLabels.missing }}",
     "{{ ($labels.job) }} {{ (printf `%s` $labels.job) | toUpper }} {{ ((1)) }}",
@@ -86,8 +92,8 @@ ONCE = (
 def expand(text: str, value: float, name: str) -> str:
     labels = {"__name__": name} | {label: written for label, written in LABELS.items() if written}
     external = {"site": "hq"}
-    data = Struct({"Labels": labels, "Value": value, "ExternalLabels": external, "ExternalURL": ""})
-    variables = dict(zip(VARIABLES, (labels, value, external, ""), strict=True))
+    data = Struct({"Labels": labels, "Value": value, "ExternalLabels": external, "ExternalURL": URL})
+    variables = dict(zip(VARIABLES, (labels, value, external, URL), strict=True))
     return parse_template(text, VARIABLES).expand(data, variables, query)
 
 
@@ -123,6 +129,7 @@ def test_promtool_expands_the_same_texts(tmp_path: Path) -> None:
         "input_series": series,
         "alert_rule_test": tests,
         "external_labels": {"site": "hq"},
+        "external_url": URL,
     }
     test_file.write_text(json.dumps({"rule_files": [str(rules_file)], "tests": [test]}))
     done = subprocess.run(

@@ -21,7 +21,7 @@ from sentinel.rules.lint.finding import CHECKS, Finding
 from sentinel.rules.lint.known import Known
 from sentinel.rules.lint.labels import labels_of
 from sentinel.rules.lint.templates import labels_in, reads_value
-from sentinel.rules.lint.trees import parts
+from sentinel.rules.lint.trees import name_of, parts
 
 _SWITCH: Final = re.compile(r"#\s*sentinel:\s*(ignore|ignore-file)\s+([\w, -]+)")
 
@@ -32,6 +32,8 @@ class _Seen:
 
     rules: dict[tuple[str, ...], str] = field(default_factory=dict)
     """Where a rule of this kind, name, labels and expression stands."""
+    windowed: set[str] = field(default_factory=set)
+    """Recorded metrics that look over a time themselves."""
 
 
 def lint_rules(files: Sequence[Path], known: Known) -> list[Finding]:
@@ -51,6 +53,10 @@ def lint_rules(files: Sequence[Path], known: Known) -> list[Finding]:
     if known.metrics:
         known = Known({**recorded, **known.metrics}, known.interval)
     seen = _Seen()
+    for _, document in parsed:
+        for _, _, rule in _rules(document):
+            if "record" in rule and _looks_over_time(parse(str(rule["expr"])).tree, seen):
+                seen.windowed.add(str(rule["record"]))
     return [finding for text, document in parsed for finding in sorted(_of_file(text, document, known, seen))]
 
 
@@ -105,7 +111,7 @@ class _Rule:
             yield Finding(self._document.problem_in(at, self._expression, offset, text), check)
         yield from self._twice(seen)
         if "alert" in self._rule:
-            yield from self._alert()
+            yield from self._alert(seen)
         elif ":" not in str(self._rule["record"]):
             text = "name it level:metric:operations, such as instance:cpu_used:ratio"
             yield Finding(self._document.problem((*self._at, "record"), text, value=True), "record-name")
@@ -123,8 +129,8 @@ class _Rule:
                 self._document.problem((*self._at, kind), f"{what} in {before}", value=True), "duplicate-rule"
             )
 
-    def _alert(self) -> Iterator[Finding]:
-        if not self._rule.get("for") and not self._is_steady():
+    def _alert(self, seen: _Seen) -> Iterator[Finding]:
+        if not self._rule.get("for") and not _looks_over_time(self._parsed.tree, seen):
             text = "add `for`, so that a single poll does not fire it"
             yield Finding(self._document.problem((*self._at, "alert"), text), "missing-for")
         if not self._labels.get("severity"):
@@ -138,14 +144,6 @@ class _Rule:
             for name, template in (self._rule.get(key) or {}).items():
                 yield from self._dropped((*self._at, key, name), str(template))
 
-    def _is_steady(self) -> bool:
-        """It looks over a time by itself, or asks how old something is."""
-        ranges = promql_parser.MatrixSelector | promql_parser.SubqueryExpr
-        return any(
-            isinstance(part, ranges) or (isinstance(part, promql_parser.Call) and part.func.name == "time")
-            for part in parts(self._parsed.tree)
-        )
-
     def _dropped(self, at: Place, template: str) -> Iterator[Finding]:
         result = labels_of(self._parsed.tree)
         for name, offset in labels_in(template):
@@ -153,3 +151,16 @@ class _Rule:
                 hint = did_you_mean(name, result.only) if result.only else ""
                 text = f"the expression's result never has the label '{name}'{hint}"
                 yield Finding(self._document.problem_in(at, template, offset, text), "dropped-label")
+
+
+def _looks_over_time(tree: Any, seen: _Seen) -> bool:
+    """By a window, directly or through what is recorded, or because it asks how old something is."""
+    for part in parts(tree):
+        match part:
+            case promql_parser.MatrixSelector() | promql_parser.SubqueryExpr():
+                return True
+            case promql_parser.Call() if part.func.name == "time":
+                return True
+            case promql_parser.VectorSelector() if name_of(part) in seen.windowed:
+                return True
+    return False

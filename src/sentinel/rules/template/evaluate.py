@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sentinel.rules.template.errors import ExpansionError, TemplateSyntaxError
-from sentinel.rules.template.functions import LAZY, QUERIES, Call, builtin_functions
+from sentinel.rules.template.functions import LAZY, QUERIES, SETTINGS, Call, builtin_functions, setting
 from sentinel.rules.template.nodes import (
     Action,
     Branch,
@@ -31,7 +31,7 @@ MAX_STEPS = 20_000
 MAX_OUTPUT = 64 * 1024
 
 _FUNCTIONS = builtin_functions()
-_NAMES = frozenset(_FUNCTIONS) | QUERIES
+_NAMES = frozenset(_FUNCTIONS) | QUERIES | SETTINGS
 
 Query = Callable[[str], Sequence[Struct]]
 
@@ -107,7 +107,7 @@ def _check_arity(item: tuple[Command, bool]) -> None:
 
 
 def _check_call(function: Function, count: int) -> None:
-    least, most = (1, 1) if function.name in QUERIES else _arity(_FUNCTIONS[function.name])
+    least, most = _bounds(function.name)
     if function.name in LAZY:
         least = 1
     if count < least or (most is not None and count > most):
@@ -117,6 +117,13 @@ def _check_call(function: Function, count: int) -> None:
         raise TemplateSyntaxError(
             function.offset, f"wrong number of arguments for {function.name}: want {wanted}, got {count}"
         )
+
+
+def _bounds(name: str) -> tuple[int, int | None]:
+    """Fewest and most arguments."""
+    if name in QUERIES:
+        return 1, 1
+    return (0, 0) if name in SETTINGS else _arity(_FUNCTIONS[name])
 
 
 def _arity(call: Call) -> tuple[int, int | None]:
@@ -262,6 +269,8 @@ class _Expansion:
                 return self._call(name)
 
     def _call(self, name: str, *values: object) -> object:
+        if name in SETTINGS:
+            return setting(name, str(self._variable("$externalURL")))
         if name in QUERIES:
             if not isinstance(values[0], str):
                 raise ExpansionError(f"wrong type for value; expected string; got {type_name(values[0])}")

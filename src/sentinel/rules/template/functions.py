@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlsplit
 
 from sentinel.rules.template import humanize as figures
 from sentinel.rules.template.errors import ExpansionError
@@ -39,6 +39,13 @@ def builtin_functions() -> dict[str, Call]:
         "print": lambda *values: _joined(values),
         "println": lambda *values: " ".join(show(value) for value in values) + "\n",
         "printf": lambda pattern, *values: sprintf(_text(pattern), values),
+        "html": lambda *values: _html(_joined(values)),
+        "slice": _slice,
+        "args": lambda *values: {f"arg{place}": value for place, value in enumerate(values)},
+        "safeHtml": _text,
+        "graphLink": lambda expression: _link(_text(expression), tab=0),
+        "tableLink": lambda expression: _link(_text(expression), tab=1),
+        "urlQueryEscape": lambda value: quote_plus(_text(value), safe="-_.~"),
         "urlquery": lambda *values: quote_plus(_joined(values), safe="-_.~"),
         "humanize": figures.humanize,
         "humanize1024": figures.humanize1024,
@@ -59,6 +66,50 @@ def builtin_functions() -> dict[str, Call]:
         "strvalue": lambda sample: _label("__value__", sample),
         "sortByLabel": _sorted,
     }
+
+
+SETTINGS = frozenset({"externalURL", "pathPrefix"})
+"""Functions of where the daemon is reached."""
+
+_HTML = {
+    "\0": "\N{REPLACEMENT CHARACTER}",
+    '"': "&#34;",
+    "'": "&#39;",
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+}
+
+
+def setting(name: str, external_url: str) -> str:
+    return external_url if name == "externalURL" else urlsplit(external_url).path
+
+
+def _html(text: str) -> str:
+    return "".join(_HTML.get(character, character) for character in text)
+
+
+def _link(expression: str, *, tab: int) -> str:
+    """Of a Prometheus' page: what rules written for one expect."""
+    return f"/graph?g0.expr={quote_plus(expression, safe='-_.~')}&g0.tab={tab}"
+
+
+def _slice(value: object, *bounds: object) -> object:
+    if not isinstance(value, str):
+        raise ExpansionError(f"can't slice item of type {type_name(value)}")
+    data = value.encode("utf-8", "surrogateescape")
+    places = [0, len(data)]
+    if len(bounds) > 2:
+        raise ExpansionError("cannot 3-index slice a string")
+    for position, bound in enumerate(bounds):
+        if not isinstance(bound, int) or isinstance(bound, bool):
+            raise ExpansionError(f"cannot index slice/array with type {type_name(bound)}")
+        if not 0 <= bound <= len(data):
+            raise ExpansionError(f"index out of range: {bound}")
+        places[position] = bound
+    if places[0] > places[1]:
+        raise ExpansionError(f"invalid slice index: {places[0]} > {places[1]}")
+    return data[places[0] : places[1]].decode("utf-8", "surrogateescape")
 
 
 def _text(value: object) -> str:
