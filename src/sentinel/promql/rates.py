@@ -18,11 +18,21 @@ from sentinel.promql.selectors import Range, RangeSelector, Span
 from sentinel.series.cut import Cut
 from sentinel.series.selection import Piece, Samples
 
-_Edges = tuple[Floats, Floats, Floats, Index]
-"""First value, its time, time of the last value, number of samples."""
-
 _THRESHOLD: Final = 1.1
 """A gap to the window's edge up to that many average intervals is taken for part of the series."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reach:
+    """Seconds from the first sample to the last, and before and after those."""
+
+    sampled: Floats
+    to_start: Floats
+    to_end: Floats
+
+    def of(self, slots: Index) -> _Reach:
+        """[window, series] of [window, slot]."""
+        return _Reach(self.sampled[:, slots], self.to_start[:, slots], self.to_end[:, slots])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +84,24 @@ class Rate:
         first, last = np.minimum(look.first, top), np.maximum(look.end - 1, 0)
         start = cut.at(first)
         change = cut.at(last) - start
+        # By slot, of which there are fewer than series.
+        reach = reach_of(
+            cut.slot_stamps(first),
+            cut.slot_stamps(last),
+            look.end - look.first,
+            starts[:, None],
+            ends[:, None],
+        )
         lost = cut.fallen(look) if self.kind.is_counter else None
         if lost is not None:
             change += lost
-        edges = (start, cut.stamps(first), cut.stamps(last), count)
-        return self._extrapolated(change, edges, starts[:, None], ends[:, None]), count >= 2
+        return self._extrapolated(change, start, reach.of(cut.slots), self.source.seconds), count >= 2
 
     def _of_piece(self, piece: Piece, span: Span, context: Context) -> tuple[Floats, Mask]:
         ends = piece.ends(span.start, span.end)
         change = ends.last - ends.first
-        values = self._extrapolated(
-            change, (ends.first, ends.first_at, ends.last_at, ends.count), span.start, span.end
-        )
+        reach = reach_of(ends.first_at, ends.last_at, ends.count, span.start, span.end)
+        values = self._extrapolated(change, ends.first, reach, self.source.seconds)
         present = ends.count >= 2
         rest = ~ends.is_exact
         if self.kind.is_counter is False:
@@ -109,30 +125,46 @@ class Rate:
             before, after = samples.values[:-1], samples.values[1:]
             fell = (after < before) & samples.held[1:]
             change = change + np.where(fell, before, 0.0).sum(axis=0)
-        return self._extrapolated(
-            change, (first, first_at, last_at, samples.count), span.start, span.end
-        ), present
+        reach = reach_of(first_at, last_at, samples.count, span.start, span.end)
+        return self._extrapolated(change, first, reach, self.source.seconds), present
 
-    def _extrapolated(
-        self, change: Floats, ends: _Edges, start: Floats | float, end: Floats | float
-    ) -> Floats:
-        first, first_at, last_at, count = ends
-        sampled = last_at - first_at
-        average = sampled / (count - 1)
-        to_start = first_at - start
-        to_end = end - last_at
-        threshold = average * _THRESHOLD
-        half = average / 2
-        to_start = np.where(to_start >= threshold, half, to_start)
-        to_end = np.where(to_end >= threshold, half, to_end)
+    def _extrapolated(self, change: Floats, first: Floats, reach: _Reach, seconds: float) -> Floats:
+        """
+        Args:
+            first: the first sample of each series.
+            seconds: of the window.
+        """
+        sampled, to_start, to_end = reach.sampled, reach.to_start, reach.to_end
         if self.kind.is_counter:
             to_zero = np.where((change > 0) & (first >= 0), sampled * (first / change), to_start)
             to_start = np.where(to_zero < to_start, to_zero, to_start)
         factor = (sampled + to_start + to_end) / sampled
         if self.kind.is_rate:
-            factor = factor / (end - start)
+            factor = factor / seconds
         result: Floats = change * factor
         return result
+
+
+def reach_of(
+    first_at: Floats, last_at: Floats, count: Index, start: Floats | float, end: Floats | float
+) -> _Reach:
+    """How far the samples of a window reach, and how far beyond them the series are taken to go on."""
+    sampled = between(first_at, last_at)
+    to_start, to_end = between(start, first_at), between(last_at, end)
+    average = sampled / (count - 1)
+    threshold = average * _THRESHOLD
+    half = average / 2
+    return _Reach(
+        sampled,
+        np.where(to_start >= threshold, half, to_start),
+        np.where(to_end >= threshold, half, to_end),
+    )
+
+
+def between(earlier: Floats | float, later: Floats | float) -> Floats:
+    """Seconds, to the millisecond: Unix seconds as such are a quarter of a microsecond apart."""
+    seconds: Floats = np.rint((later - earlier) * 1000) / 1000
+    return seconds
 
 
 class Newest:
@@ -162,7 +194,8 @@ class Newest:
         newest = cut.at(last)
         change = newest - cut.at(before)
         if self.is_rate:
-            change = np.where(change < 0, newest, change) / (cut.stamps(last) - cut.stamps(before))
+            elapsed = between(cut.slot_stamps(before), cut.slot_stamps(last))
+            change = np.where(change < 0, newest, change) / elapsed[:, cut.slots]
         return change, present
 
     def _of(self, samples: Samples) -> tuple[Floats, Mask]:
@@ -174,7 +207,7 @@ class Newest:
         change = samples.values[last, columns] - samples.values[before, columns]
         if self.is_rate:
             change = np.where(change < 0, samples.values[last, columns], change)
-            change = change / (samples.times[last, columns] - samples.times[before, columns])
+            change = change / between(samples.times[before, columns], samples.times[last, columns])
         return change, present
 
 

@@ -130,6 +130,9 @@ class Selector:
 class Range(Protocol):
     """Something in brackets."""
 
+    @property
+    def seconds(self) -> float: ...
+
     def span(self, context: Context) -> Span: ...
 
     def parts(self, context: Context) -> tuple[LabelTable, Iterator[Samples]]:
@@ -172,6 +175,12 @@ class RangeSelector:
         context.budget.charge(2 * len(selection))
         return selection.table, selection.pieces
 
+    def pieces_of(self, context: Context, span: Span) -> tuple[LabelTable, tuple[Piece, ...]]:
+        """The same for functions that look at all samples in the window."""
+        selection = self.selector.select(context)
+        context.budget.charge(selection.weight(span.seconds))
+        return selection.table, selection.pieces
+
     def windows(self, context: Context, *, each: bool = False, thin: bool = False) -> Windows:
         assert context.grid is not None
         ends = self.selector.moment.across(context, each=each)
@@ -201,12 +210,17 @@ class RangeSelector:
 
     def _parts(self, selection: Selection, span: Span) -> Iterator[Samples]:
         for piece in selection.pieces:
-            rows = min(piece.pool.rows, int(span.seconds / piece.pool.interval) + 2)
-            size = max(_CHUNK // rows, 1)
-            for first in range(0, len(piece.columns), size):
-                last = first + size
-                part = Piece(piece.pool, piece.columns[first:last], piece.slots[first:last])
-                yield part.samples(span.start, span.end)
+            yield from samples_of(piece, span)
+
+
+def samples_of(piece: Piece, span: Span) -> Iterator[Samples]:
+    """The samples in the window, some series at a time."""
+    rows = min(piece.pool.rows, int(span.seconds / piece.pool.interval) + 2)
+    size = max(_CHUNK // rows, 1)
+    for first in range(0, len(piece.columns), size):
+        last = first + size
+        part = Piece(piece.pool, piece.columns[first:last], piece.slots[first:last])
+        yield part.samples(span.start, span.end)
 
 
 class Subquery:

@@ -96,7 +96,7 @@ class Cut:
             nothing = np.zeros((len(ats), self.series), np.bool_)
             return np.full(nothing.shape, np.nan), nothing, rows
         rows = np.maximum(rows, 0)
-        stamps = self._stamps(rows)
+        stamps = self.slot_stamps(rows)
         fresh = (stamps > since[:, None]) & (stamps <= ats[:, None])
         values = self.at(rows)
         present = is_sample(values)
@@ -118,9 +118,10 @@ class Cut:
 
     def stamps(self, rows: Index) -> Floats:
         """[window, series]: the times of polls given as [window, slot]."""
-        return self._stamps(rows)[:, self.slots]
+        return self.slot_stamps(rows)[:, self.slots]
 
-    def _stamps(self, rows: Index) -> Floats:
+    def slot_stamps(self, rows: Index) -> Floats:
+        """[window, slot]: the same of the slots themselves."""
         stamps: Floats = self.times[np.arange(len(self.polls)), rows]
         return stamps
 

@@ -77,7 +77,8 @@ def instant(given: Given, name: str, default: float | None) -> float:
     try:
         return parse_instant(text)
     except ValueError as error:
-        raise invalid(name, error) from None
+        optional = "" if default is None else f"Invalid time value for '{name}': "
+        raise invalid(name, f"{optional}{error}") from None
 
 
 def seconds(given: Given, name: str, default: float | None) -> float | None:

@@ -37,9 +37,10 @@ def extrapolated(points: Points, start: float, end: float, *, counter: bool, rat
         for (_, before), (_, after) in pairwise(points):
             if after < before:
                 change += before
-    sampled = last_at - first_at
+    # Whole milliseconds, as Prometheus keeps them.
+    sampled = round(last_at - first_at, 3)
     average = sampled / (len(points) - 1)
-    to_start, to_end = first_at - start, end - last_at
+    to_start, to_end = round(first_at - start, 3), round(end - last_at, 3)
     if to_start >= average * 1.1:
         to_start = average / 2
     if counter and change > 0 and first >= 0:
@@ -47,7 +48,7 @@ def extrapolated(points: Points, start: float, end: float, *, counter: bool, rat
     if to_end >= average * 1.1:
         to_end = average / 2
     result = change * (sampled + to_start + to_end) / sampled
-    return result / (end - start) if rate else result
+    return result / round(end - start, 3) if rate else result
 
 
 def quantile(q: float, values: Sequence[float]) -> float:

@@ -92,8 +92,13 @@ def fleet(
     polls: int = 120,
     until: float = np.inf,
     parts: int = 1,
+    base: float = 0.0,
 ) -> Fleet:
-    """Sources with phases, two intervals, missed polls, series that come, go, have gaps and are reset."""
+    """Sources with phases, two intervals, missed polls, series that come, go, have gaps and are reset.
+
+    Args:
+        base: what counters begin with; they fall to half of it.
+    """
     head, rng = Head(retention=retention, recent=recent), np.random.default_rng(3)
     shelf = Shelf(head, until=until, parts=parts)
     sources = [
@@ -101,7 +106,7 @@ def fleet(
         for n in range(5)
     ]
     phases = rng.uniform(0, 14, 5).round(3)
-    counters = np.zeros(8)
+    counters = np.full(8, base)
     kept: dict[tuple[str, ...], Layout] = {}
     for poll in range(polls):
         for number, source in enumerate(sources):
@@ -112,7 +117,7 @@ def fleet(
                 head.append([Batch.down(source, at=at, duration=0.1, reason="timeout")])
                 continue
             counters += rng.uniform(0, 10, 8).round(3)
-            counters[rng.random(8) < 0.03] = 0.0
+            counters[rng.random(8) < 0.03] = base / 2
             values = {f"x {row} {row % 2}": counters[row] for row in range(4)}
             values |= {f"y {row}": float(rng.integers(0, 30)) for row in range(3)}
             values |= {f"h_bucket {le}": float(poll * k) for k, le in enumerate(("0.1", "1", "+Inf"), 1)}

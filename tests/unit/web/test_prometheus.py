@@ -76,7 +76,7 @@ async def test_a_limit_truncates_with_a_warning(client: httpx.AsyncClient, rooms
         ({}, 'invalid parameter "query": 1:1: parse error: not in this fake'),
         (
             {"query": "up", "time": "soon"},
-            'invalid parameter "time": cannot parse "soon" to a valid timestamp',
+            'invalid parameter "time": Invalid time value for \'time\': cannot parse "soon" to a valid timestamp',
         ),
         ({"query": "up", "limit": "-1"}, 'invalid parameter "limit": cannot parse "-1" to a valid limit'),
         (
@@ -308,7 +308,7 @@ async def test_series_and_labels(client: httpx.AsyncClient, rooms: Rooms) -> Non
             {"match[]": '{x=~".*"}'},
             'invalid parameter "match[]": match[] must contain at least one non-empty matcher',
         ),
-        ("label/x/values", {"start": "soon"}, 'invalid parameter "start": cannot parse "soon"'),
+        ("label/x/values", {"start": "soon"}, 'cannot parse "soon" to a valid timestamp'),
         ("label/x/values", {"limit": "x"}, 'invalid parameter "limit": cannot parse "x" to a valid limit'),
     ],
 )
