@@ -12,6 +12,7 @@ from sentinel.model.labels import METRIC_NAME
 from sentinel.model.pattern import Pattern
 from sentinel.promql import (
     aggregate,
+    banded,
     binary,
     edges,
     elementwise,
@@ -297,7 +298,12 @@ class Builder:
         if name == "predict_linear":
             parameters.append(labelling.OfQuery(labelling.FACTS["time"]))
         return over_time.OverTime(
-            reduction, self.range(args[position]), parameters, least=least, keeps_name=keeps_name
+            reduction,
+            self.range(args[position]),
+            parameters,
+            least=least,
+            keeps_name=keeps_name,
+            banded=banded.BANDED.get(name),
         )
 
     def _absent(self, args: list[Any]) -> Node:

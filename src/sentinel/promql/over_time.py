@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -10,12 +10,13 @@ import numpy as np
 
 from sentinel.model.batch import Floats
 from sentinel.promql.across import Across
+from sentinel.promql.banded import OverBand
 from sentinel.promql.frame import Context, Frame, Index, Mask, Nameless, Node, scalar
 from sentinel.promql.rates import joined
-from sentinel.promql.selectors import Range, Span
-from sentinel.promql.sums import column_sums, quantiles
+from sentinel.promql.selectors import Range, RangeSelector, Span, samples_of
+from sentinel.promql.sums import column_sums, quantiles, to_millisecond
 from sentinel.series.cut import Cut
-from sentinel.series.selection import Samples
+from sentinel.series.selection import Piece, Samples
 
 Parameters = Sequence[float]
 Reduction = Callable[[Samples, Span, Parameters], Floats]
@@ -25,13 +26,22 @@ class OverTime:
     """One number for each series with at least `least` samples in the window."""
 
     def __init__(
-        self, reduction: Reduction, source: Range, parameters: Sequence[Node], *, least: int, keeps_name: bool
+        self,
+        reduction: Reduction,
+        source: Range,
+        parameters: Sequence[Node],
+        *,
+        least: int,
+        keeps_name: bool,
+        banded: OverBand | None = None,
     ) -> None:
+        """`banded` does the same faster where no sample is missing."""
         self.reduction = reduction
         self.source = source
         self.parameters = parameters
         self.least = least
         self.keeps_name = keeps_name
+        self.banded = banded
         self._nameless = Nameless()
 
     def evaluate(self, context: Context) -> Frame:
@@ -42,8 +52,13 @@ class OverTime:
             return self._nameless.checked(Frame(self._nameless(found.table), found.values, found.present))
         parameters = [scalar(node.evaluate(context)) for node in self.parameters]
         span = self.source.span(context)
-        table, parts = self.source.parts(context)
-        values, present = joined([self._of(samples, span, parameters) for samples in parts])
+        if isinstance(self.source, RangeSelector) and self.banded is not None:
+            table, pieces = self.source.pieces_of(context, span)
+            some = [part for piece in pieces for part in self._of_piece(piece, span, parameters, self.banded)]
+        else:
+            table, parts = self.source.parts(context)
+            some = [self._of(samples, span, parameters) for samples in parts]
+        values, present = joined(some)
         if self.keeps_name:
             return Frame(table, values, present)
         return self._nameless.checked(Frame(self._nameless(table), values, present))
@@ -69,6 +84,21 @@ class OverTime:
             return values, present
 
         return self.source.windows(context, each=each, thin=self.reduction in _THINNED).reduced(reduce)
+
+    def _of_piece(
+        self, piece: Piece, span: Span, parameters: Parameters, over: OverBand
+    ) -> Iterator[tuple[Floats, Mask]]:
+        band = piece.band(span.start, span.end)
+        values = over(band, parameters) if band is not None else None
+        if band is None or values is None:
+            for samples in samples_of(piece, span):
+                yield self._of(samples, span, parameters)
+            return
+        present = band.count >= self.least
+        if band.gaps.any():
+            some = piece.only(band.gaps).samples(span.start, span.end)
+            values[band.gaps], present[band.gaps] = self._of(some, span, parameters)
+        yield values, present
 
     def _of(self, samples: Samples, span: Span, parameters: Parameters) -> tuple[Floats, Mask]:
         present = samples.count >= self.least
@@ -196,11 +226,11 @@ def _regression(samples: Samples, since: Floats | float) -> tuple[Floats, Floats
     """
     held = np.arange(len(samples.stamps))[:, None] < _count_of_stamps(samples)
     start = samples.stamps[0]
-    x = np.where(held, _to_millisecond(samples.stamps - start), 0.0)
+    x = np.where(held, to_millisecond(samples.stamps - start), 0.0)
     middle = x.sum(axis=0) / held.sum(axis=0)
     offsets = np.where(held, x - middle, 0.0)
     weights = offsets / (offsets * offsets).sum(axis=0)
-    ahead = _to_millisecond(since - start) - middle
+    ahead = to_millisecond(since - start) - middle
     if samples.slots is not None:
         weights, ahead = weights.take(samples.slots, axis=1), ahead[samples.slots]
     first = samples.values[0]
@@ -212,12 +242,6 @@ def _regression(samples: Samples, since: Floats | float) -> tuple[Floats, Floats
     slope = np.where(np.isfinite(total), rises.sum(axis=0), np.nan)
     value: Floats = first + total / samples.count + slope * ahead
     return slope, value
-
-
-def _to_millisecond(seconds: Floats) -> Floats:
-    """Differences of instants without what these, as floats of 17 digits, have lost of their milliseconds."""
-    exact: Floats = np.round(seconds * 1000.0) / 1000.0
-    return exact
 
 
 def _count_of_stamps(samples: Samples) -> Floats | Index:

@@ -78,3 +78,9 @@ def quantiles(q: float, values: Floats, held: Mask) -> Floats:
     high = np.where(upper < blank, np.nan, ranked[upper, columns])
     result: Floats = low * (1 - weight) + high * weight
     return np.where(count > 0, result, np.nan)
+
+
+def to_millisecond(seconds: Floats) -> Floats:
+    """Differences of instants without what these, as floats of 17 digits, have lost of their milliseconds."""
+    exact: Floats = np.round(seconds * 1000.0) / 1000.0
+    return exact

@@ -18,8 +18,8 @@ Ticks = NDArray[np.int64]
 _AHEAD: Final = 32
 """Slabs made at once, at most."""
 
-_UNPACKED_BYTES: Final = 64 << 20
-"""Stretches kept unpacked for the next query that looks at them: rules ask for the same ones every time."""
+_UNPACKED_BYTES: Final = 16 << 20
+"""Stretches kept unpacked for the next one who looks at them; see `window` for what rules ask for every time."""
 
 
 class Cells:

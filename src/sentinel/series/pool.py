@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sentinel.model.batch import ABSENT_BITS, STALE_BITS, Floats
+from sentinel.series.bounds import Bounds, bounds_of
 from sentinel.series.cells import Cells, Ticks
 from sentinel.series.columns import SMALLEST, Columns
+from sentinel.series.window import Windows
 
 Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
@@ -28,6 +29,9 @@ SLAB_CELLS: Final = 1 << 20
 SINK: Final = 0
 """A column that takes what nobody wants any more."""
 
+_WINDOW_BYTES: Final = 64 << 20
+"""Of what is kept unpacked for the rules that look further back than the plain rows reach."""
+
 _NEVER: Final = -math.inf
 _NO_TICK: Final = -(1 << 62)
 
@@ -41,19 +45,6 @@ def is_sample(values: Floats) -> Mask:
     """Where the cells hold a value (NaN included), not a staleness marker or nothing."""
     held: Mask = (values.view(np.uint64) - np.uint64(STALE_BITS)) > np.uint64(ABSENT_BITS - STALE_BITS)
     return held
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """The polls of each source (one entry a slot) inside a window."""
-
-    count: Index
-    first_tick: Ticks
-    last_tick: Ticks
-    first: Floats
-    last: Floats
-    inside: Mask
-    """[rows, slots]"""
 
 
 class Pool(Generic[Owner]):
@@ -110,11 +101,12 @@ class Pool(Generic[Owner]):
         self._slots = 0
         self._bounds: dict[tuple[float, float], Bounds] = {}
         self._ticks_at: dict[tuple[float, float], tuple[Ticks, Mask]] = {}
+        self._windows = Windows(_WINDOW_BYTES)
 
     @property
     def nbytes(self) -> int:
         arrays = (self.times, self.slot_of, self.reset_at, self.gap_at, self._born)
-        return self.cells.nbytes + sum(array.nbytes for array in arrays)
+        return self.cells.nbytes + self._windows.nbytes + sum(array.nbytes for array in arrays)
 
     @property
     def floor(self) -> int:
@@ -344,6 +336,17 @@ class Pool(Generic[Owner]):
                 cells[:old].view(np.uint64)[foreign] = ABSENT_BITS
         return cells
 
+    def neighbours(self, owner: object, low: int, high: int, columns: Index) -> Floats:
+        """[ticks low … high, columns]: not to be written to, and good until the owner asks again.
+
+        Args:
+            owner: who asks for these columns again and again; what had to be unpacked is kept for it.
+        """
+        if low >= self._floor:
+            return self.matrix(np.arange(low, high + 1), columns)
+        window = self._windows.of(owner)
+        return window.cells(low, high, self._floor, len(columns), lambda ticks: self.matrix(ticks, columns))
+
     def ticks_at(self, at: float, lookback: float) -> tuple[Ticks, Mask]:
         """For each slot the tick of its newest poll in (at − lookback, at], and whether there is one."""
         key = (at, lookback)
@@ -366,20 +369,10 @@ class Pool(Generic[Owner]):
         key = (start, end)
         found = self._bounds.get(key)
         if found is None:
-            inside = (self.times > start) & (self.times <= end)
-            first = np.where(inside, self.times, math.inf)
-            last = np.where(inside, self.times, _NEVER)
-            first_row, last_row = first.argmin(axis=0), last.argmax(axis=0)
-            count = inside.sum(axis=0)
-            slots = np.arange(self.times.shape[1])
-            found = Bounds(
-                count,
-                np.where(count > 0, self.ticks_of(first_row), self.tick),
-                np.where(count > 0, self.ticks_of(last_row), self.tick),
-                first[first_row, slots],
-                last[last_row, slots],
-                inside,
-            )
+            # A poll's tick is at most this far from where its instant lies: see Feed.begin.
+            high = max(min(self.tick_at(end) + 3, self.tick), self.tick - self.rows + 1)
+            low = min(max(self.tick_at(start) - 1, self.tick - self.rows + 1), high)
+            found = bounds_of(self._times_of(low, high), low, self.tick, start, end)
             _remember(self._bounds, key, found)
         return found
 
@@ -388,10 +381,11 @@ class Pool(Generic[Owner]):
         ticks: Ticks = self.tick - (self.tick - rows) % self.rows
         return ticks
 
-    def order(self, inside: Mask) -> Index:
-        """Rows with a poll inside the window, oldest first."""
-        rows = np.flatnonzero(inside.any(axis=1))
-        return rows[np.argsort((rows - self.tick - 1) % self.rows)]
+    def _times_of(self, low: int, high: int) -> Floats:
+        """The times of neighbouring ticks, both ends included: a view, or a copy where the ring comes round."""
+        times = self.times[:, : self._slots]
+        first, last = low % self.rows, high % self.rows
+        return times[first : last + 1] if first <= last else times[np.arange(low, high + 1) % self.rows]
 
 
 def _remember(cache: dict[_K, _V], key: _K, value: _V) -> None:

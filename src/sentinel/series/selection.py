@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sentinel.model.batch import Floats
+from sentinel.series.band import Band
+from sentinel.series.bounds import Bounds
 from sentinel.series.cells import Ticks
-from sentinel.series.pool import Bounds, Index, Mask, Pool, is_sample, milliseconds
+from sentinel.series.pool import Index, Mask, Pool, is_sample, milliseconds
 from sentinel.series.table import LabelTable
+
+_BAND_CELLS: Final = 1 << 22
+"""Cells of a window that is looked at in one piece, at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +81,7 @@ class Ends:
     """False where the series has gaps or resets in the window: look at all of its samples."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Piece:
     """Columns of one pool."""
 
@@ -110,17 +115,37 @@ class Piece:
             (gap_at <= start) & (reset_at <= start),
         )
 
+    def band(self, start: float, end: float) -> Band | None:
+        """The window (start, end] as it lies in the pool; None where too much of it would have to be moved."""
+        bounds = self.pool.bounds(start, end)
+        if not 0 < len(bounds.ticks) * len(self.columns) <= _BAND_CELLS:
+            return None
+        is_polled = bounds.count > 0
+        low = bounds.ticks[0]
+        firsts = np.where(is_polled, bounds.first_tick - low, 0)
+        lasts = np.where(is_polled, bounds.last_tick - low, -1)
+        first, last, polled = firsts[self.slots], lasts[self.slots], is_polled[self.slots]
+        if not polled.any() or not (bounds.is_whole | ~is_polled)[self.slots].all():
+            return None
+        begin, stop = int(first.max()), int(last[polled].min()) + 1
+        gaps = (self.pool.gap_at[self.columns] > start) | ~polled
+        if (
+            stop <= begin
+            or 4 * (stop - begin) < 3 * len(bounds.ticks) - 8
+            or 2 * np.count_nonzero(gaps) > len(gaps)
+        ):
+            return None
+        values = self.pool.neighbours(self, int(low), int(bounds.ticks[-1]), self.columns)
+        return Band(values, bounds.times, bounds.inside, self.slots, firsts, lasts, begin, stop, gaps)
+
     def samples(self, start: float, end: float) -> Samples:
         """All samples in (start, end]."""
         bounds = self.pool.bounds(start, end)
-        rows = self.pool.order(bounds.inside)
-        inside = bounds.inside[rows]
-        ticks = self.pool.ticks_of(rows)
+        rows = np.flatnonzero(bounds.inside.any(axis=1))
+        inside, ticks, times = bounds.inside[rows], bounds.ticks[rows], bounds.times[rows]
         cells = self.pool.matrix(ticks, self.columns)
         count = bounds.count[self.slots]
-        if inside[:, bounds.count > 0].all():
-            times = self.pool.times[rows]
-        else:
+        if not inside[:, bounds.count > 0].all():
             # Sources with different polls in the window: pack by source, which are few, not by series.
             order = np.argsort(~inside, axis=0, kind="stable")[: int(bounds.count.max(initial=0))]
             shifts = _shifts(bounds, ticks)
@@ -128,7 +153,7 @@ class Piece:
                 cells = cells[order[:, self.slots], np.arange(len(self.columns))]
             else:
                 cells = _shifted(cells, shifts[self.slots], len(order))
-            times = np.take_along_axis(self.pool.times[rows], order, 0)
+            times = np.take_along_axis(times, order, 0)
         samples = Samples(cells, count, times, self.slots)
         gaps = self.pool.gap_at[self.columns] > start
         if gaps.any() and len(cells):
@@ -142,8 +167,7 @@ class Piece:
 def _shifts(bounds: Bounds, ticks: Ticks) -> Ticks | None:
     """How many ticks after the window's first one each source's polls start; None where one missed some between."""
     polled = bounds.count > 0
-    whole = bounds.last_tick - bounds.first_tick + 1 == bounds.count
-    if len(ticks) != ticks[-1] - ticks[0] + 1 or not whole[polled].all():
+    if len(ticks) != ticks[-1] - ticks[0] + 1 or not bounds.is_whole[polled].all():
         return None
     return np.where(polled, bounds.first_tick - ticks[0], 0)
 

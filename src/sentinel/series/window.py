@@ -1,0 +1,108 @@
+"""Windows over packed samples, kept from query to query.
+
+A rule looks at the same series over the same hour again and again, and from one look to the next only the newest
+ticks change. So what had to be unpacked stays unpacked while memory allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sentinel.model.batch import Floats
+
+Read = Callable[[NDArray[np.int64]], Floats]
+"""[ticks, columns]: the cells of ascending ticks."""
+
+_SPARE: Final = 8
+"""One spare row for so many of a window, so that a newer tick seldom moves the others."""
+
+
+class Window:
+    """Cells of some columns over neighbouring ticks."""
+
+    def __init__(self) -> None:
+        self._cells = np.empty((0, 0))
+        self._first = 0
+        """The tick of row 0."""
+        self._settled = 0
+        """Ticks before this one are in the rows, and packed: they do not change any more."""
+        self.used = 0
+        """A count that grows with every use of any window."""
+
+    @property
+    def nbytes(self) -> int:
+        return self._cells.nbytes
+
+    def cells(self, low: int, high: int, floor: int, width: int, read: Read) -> Floats:
+        """[ticks low … high, columns]. Not to be written to, and good until the next call.
+
+        Args:
+            floor: ticks before this one are packed.
+            width: how many columns there are.
+        """
+        if low < self._first or high - self._first >= len(self._cells):
+            self._move(low, high, width)
+        begin = max(self._settled, low)
+        if begin <= high:
+            self._cells[begin - self._first : high - self._first + 1] = read(np.arange(begin, high + 1))
+        # A later window has its own rows between; what lies before them is settled only without a hole.
+        if low <= self._settled:
+            self._settled = max(self._settled, min(floor, high + 1))
+        return self._cells[low - self._first : high - self._first + 1]
+
+    def _move(self, low: int, high: int, width: int) -> None:
+        rows = high - low + 1
+        cells = np.empty((rows + max(rows // _SPARE, 2), width))
+        if self._first <= low < self._settled:
+            kept = self._cells[low - self._first : min(self._settled, high + 1) - self._first]
+            cells[: len(kept)] = kept
+            self._settled = low + len(kept)
+        else:
+            self._settled = low
+        self._cells, self._first = cells, low
+
+
+class Windows:
+    """The windows of all who look, the least used of them given up when they take too much memory."""
+
+    def __init__(self, most: int) -> None:
+        """
+        Args:
+            most: bytes.
+        """
+        self.most = most
+        self._uses = 0
+        self._windows: WeakKeyDictionary[object, Window] = WeakKeyDictionary()
+
+    @property
+    def nbytes(self) -> int:
+        return sum(window.nbytes for window in self._windows.values())
+
+    def of(self, owner: object) -> Window:
+        """The owner's window. It lasts no longer than the owner."""
+        window = self._windows.get(owner)
+        if window is None:
+            if self.nbytes > self.most:
+                self._give_up()
+            window = self._windows[owner] = Window()
+        self._uses += 1
+        window.used = self._uses
+        return window
+
+    def forget(self) -> None:
+        """All of them: ticks mean something else from now on."""
+        self._windows.clear()
+
+    def _give_up(self) -> None:
+        ordered = sorted(self._windows.items(), key=lambda item: item[1].used)
+        left = self.nbytes
+        for owner, window in ordered:
+            if left <= self.most // 2:
+                break
+            left -= window.nbytes
+            del self._windows[owner]
