@@ -83,6 +83,10 @@ class ManualClock:
         self._move(end - self._monotonic)
         await _settle()
 
+    def step(self, seconds: float) -> None:
+        """The wall clock is set; what is monotonic does not notice."""
+        self._now += seconds
+
     def _move(self, seconds: float) -> None:
         self._now += seconds
         self._monotonic += seconds

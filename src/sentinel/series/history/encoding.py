@@ -105,6 +105,11 @@ class Giver:
     def key(self) -> tuple[str, str, float]:
         return self.target, self.module, self.interval
 
+    def series(self, name: str, row: Row) -> Labels:
+        """The labels of one of its series."""
+        inner = Labels(zip(row[::2], row[1::2], strict=True))
+        return Labels({**merged(self.labels, inner), METRIC_NAME: name})
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -159,10 +164,5 @@ class Bundle:
     @cached_property
     def labels(self) -> list[Labels]:
         """Of each series, with the metric name and the source's own."""
-        made = []
         numbers = zip(self.giver_of.tolist(), self.name_of.tolist(), self.row_of.tolist(), strict=True)
-        for giver, name, row in numbers:
-            pairs = self.rows[row]
-            inner = Labels(zip(pairs[::2], pairs[1::2], strict=True))
-            made.append(Labels({**merged(self.givers[giver].labels, inner), METRIC_NAME: self.names[name]}))
-        return made
+        return [self.givers[giver].series(self.names[name], self.rows[row]) for giver, name, row in numbers]

@@ -73,6 +73,8 @@ class Window:
     stop: int
     """The first and the last instant, with the shift."""
     shift: int
+    segment: str
+    """The segment of the journal that it was."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,6 +101,19 @@ class Chunk:
         return cls(packed_of(content[4 + length :]), stamps)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Recovered:
+    """What could be read of a damaged file; all of it has been checked."""
+
+    windows: list[tuple[int, str, int, int, int, int]]
+    """id, segment, start, stop, shift, samples"""
+    bundles: dict[int, Bundle]
+    stamps: Iterable[tuple[int, int, bytes, int]]
+    """window, team, content, checksum"""
+    chunks: Iterable[tuple[int, int, bytes, int]]
+    """bundle, window, content, checksum"""
+
+
 def path_at(folder: Path, at: int) -> Path:
     """The file that a window belongs to.
 
@@ -118,7 +133,7 @@ def files_in(folder: Path) -> list[Path]:
 def file_bytes(path: Path) -> int:
     """With what SQLite keeps beside it."""
     total = 0
-    for each in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+    for each in _with_beside(path):
         with contextlib.suppress(OSError):
             total += each.stat().st_size
     return total
@@ -129,8 +144,22 @@ def remove(path: Path) -> None:
     Raises:
         OSError: it cannot be deleted.
     """
-    for each in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+    for each in _with_beside(path):
         each.unlink(missing_ok=True)
+
+
+def move(path: Path, to: Path) -> None:
+    """
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    for each, target in zip(_with_beside(path), _with_beside(to), strict=True):
+        with contextlib.suppress(FileNotFoundError):
+            each.rename(target)
+
+
+def _with_beside(path: Path) -> tuple[Path, Path, Path]:
+    return path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
 
 
 class HistoryFile:
@@ -214,13 +243,35 @@ class HistoryFile:
                 row = (self._bundle_id(bundle), window, content, zlib.crc32(content))
                 self._db.execute("INSERT INTO chunk VALUES (?, ?, ?, ?)", row)
 
-    def shift(self, milliseconds: int, since: int) -> None:
-        """The clock was stepped: windows that end after that instant move along."""
+    def shift(self, milliseconds: int, since: int, before: str) -> None:
+        """The clock was stepped: windows that end after that instant move along.
+
+        Args:
+            before: only windows of segments before that one.
+        """
+        moved = "UPDATE window SET start = start + ?1, stop = stop + ?1, shift = shift + ?1"
         with self._translated(), self._transaction():
-            self._db.execute(
-                "UPDATE window SET start = start + ?1, stop = stop + ?1, shift = shift + ?1 WHERE stop > ?2",
-                (milliseconds, since),
+            self._db.execute(f"{moved} WHERE stop > ?2 AND segment < ?3", (milliseconds, since, before))
+
+    def recover(self, found: Recovered) -> None:
+        """Take over what was read of a damaged file."""
+        with self._translated(), self._transaction():
+            self._db.executemany(
+                "INSERT INTO window (id, segment, start, stop, shift, samples) VALUES (?, ?, ?, ?, ?, ?)",
+                found.windows,
             )
+            for number, bundle in found.bundles.items():
+                row = (number, bundle.digest, bundle.content)
+                self._db.execute("INSERT INTO bundle (id, digest, content) VALUES (?, ?, ?)", row)
+                names = [(name, number) for name in bundle.names]
+                self._db.executemany("INSERT INTO name VALUES (?, ?)", names)
+            windows = {window for window, *_ in found.windows}
+            for part in found.stamps:
+                if part[0] in windows:
+                    self._db.execute("INSERT OR IGNORE INTO stamps VALUES (?, ?, ?, ?)", part)
+            for part in found.chunks:
+                if part[0] in found.bundles and part[1] in windows:
+                    self._db.execute("INSERT OR IGNORE INTO chunk VALUES (?, ?, ?, ?)", part)
 
     def settle(self) -> None:
         """Put everything into the file itself: nothing more is written to it."""
@@ -250,7 +301,7 @@ class HistoryFile:
         """Windows that may have samples in [start, stop], in the order in which they were written."""
         with self._translated():
             rows = self._db.execute(
-                "SELECT id, start, stop, shift FROM window WHERE stop >= ? AND start <= ? ORDER BY id",
+                "SELECT id, start, stop, shift, segment FROM window WHERE stop >= ? AND start <= ? ORDER BY id",
                 (start, stop),
             ).fetchall()
         return [Window(*row) for row in rows]
@@ -278,6 +329,12 @@ class HistoryFile:
             if row is None:
                 raise DamagedError(f"{self.path.name}: bundle {number} is missing")
             return Bundle.of(*row)
+
+    def teams(self, window: int) -> int:
+        """In how many parts the instants of a window are."""
+        with self._translated():
+            (count,) = self._db.execute("SELECT count(*) FROM stamps WHERE window = ?", (window,)).fetchone()
+        return int(count)
 
     def stamps(self, window: int, team: int) -> bytes:
         """Packed, checked."""

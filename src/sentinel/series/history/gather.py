@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from sentinel.series.witness import Rows
 MOST: Final = 8_000_000
 """Samples in memory; what comes while there are more is dropped and counted."""
 _ROOM: Final = 1 << 14
+_TOGETHER: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,10 +29,24 @@ class Gathered:
 
     def frames(self, told: Told) -> list[bytes]:
         """The work of a thread."""
-        made = [json_frame(Kind.SERIES, told.tell(self.series))] if self.series else []
+        made = [json_frame(Kind.SERIES, told.tell(part)) for part in _parts(self.series)]
         if len(self.writes.at):
             made.append(samples_frame(self.writes))
         return [*made, self.event] if self.event else made
+
+
+def _parts(series: list[tuple[int, Rows]]) -> Iterator[list[tuple[int, Rows]]]:
+    """A few thousand series at a time: no thread is to keep the others waiting."""
+    part: list[tuple[int, Rows]] = []
+    size = 0
+    for one in series:
+        part.append(one)
+        size += len(one[1])
+        if size > _TOGETHER:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 class Gather:
@@ -76,6 +92,11 @@ class Gather:
 
     def shift(self, milliseconds: int) -> None:
         self._close(shift_frame(milliseconds))
+
+    @property
+    def samples(self) -> int:
+        """How many wait."""
+        return self._held + self._size
 
     def take(self) -> list[Gathered]:
         """What has been gathered, in its order; the next is gathered anew."""

@@ -1,7 +1,8 @@
 """The journal: what is not in files yet, and enough of what is to fill the head again.
 
-Segments of numbered frames, each on its own: it names all series that it has samples of. A frame is on the disk
-when `write` returns; a crash tears the last one off at most.
+Numbered segments, each whole in itself: it names all series that it has samples of. A frame is on the disk when
+`write` returns; a crash tears the last one off at most. A segment that has been packed into a file changes its name
+from `.journal` to `.packed`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 SUFFIX: Final = ".journal"
-DAMAGED: Final = ".damaged"
+PACKED: Final = ".packed"
 
 
 class Journal:
@@ -27,7 +28,7 @@ class Journal:
         """
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder = folder
-        self._number = max(numbers(folder), default=0)
+        self._number = _newest(folder)
         self._out: FileIO | None = None
         self.size = 0
         """Bytes of the segment that is being written."""
@@ -56,36 +57,54 @@ class Journal:
             raise
         self.size += len(data)
 
-    def close(self) -> None:
-        """End the segment; the next write begins another."""
-        if self._out is not None:
-            out, self._out = self._out, None
-            with contextlib.suppress(OSError):
-                out.close()
+    def close(self) -> Path | None:
+        """End the segment; the next write begins another.
+
+        Returns:
+            the segment; None where there is none with anything in it.
+        """
+        if self._out is None:
+            return None
+        out, self._out = self._out, None
+        path = self.path(self._number)
+        with contextlib.suppress(OSError):
+            out.close()
+        if self.size:
+            return path
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return None
 
     def path(self, number: int) -> Path:
         return self.folder / f"{number:012}{SUFFIX}"
 
-    def append(self, number: int, frame: bytes) -> None:
-        """Add to a segment that has ended.
-
-        Raises:
-            OSError: it could not be written.
-        """
-        with FileIO(self.path(number), "a") as out:
-            _put(out, bytes(-out.tell() % 8) + frame)
-            os.fdatasync(out.fileno())
-
     def _open(self) -> None:
-        number = max(self._number, *numbers(self.folder), 0) + 1
+        number = max(self._number, _newest(self.folder)) + 1
         self._out = FileIO(self.path(number), "x")
         self._number, self.size = number, 0
         _sync_folder(self.folder)
 
 
-def numbers(folder: Path) -> list[int]:
-    """The segments that are there, in their order."""
-    return sorted(int(path.stem) for path in folder.glob(f"*{SUFFIX}") if path.stem.isdigit())
+def segments_in(folder: Path) -> list[Path]:
+    """In the order in which they were written."""
+    return sorted(
+        [*folder.glob(f"[0-9]*{SUFFIX}"), *folder.glob(f"[0-9]*{PACKED}")], key=lambda path: path.stem
+    )
+
+
+def append(path: Path, frame: bytes) -> None:
+    """Add to a segment that has ended.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    with FileIO(path, "a") as out:
+        _put(out, bytes(-os.fstat(out.fileno()).st_size % 8) + frame)
+        os.fdatasync(out.fileno())
+
+
+def _newest(folder: Path) -> int:
+    return max((int(path.stem) for path in segments_in(folder) if path.stem.isdigit()), default=0)
 
 
 def _put(out: FileIO, data: bytes) -> None:
