@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import promql_parser
 
+from sentinel.model.durations import format_duration
 from sentinel.model.labels import METRIC_NAME
 from sentinel.model.pattern import Pattern
 from sentinel.promql import (
@@ -23,7 +24,7 @@ from sentinel.promql import (
     over_time,
     rates,
 )
-from sentinel.promql.errors import ExpressionError
+from sentinel.promql.errors import BeyondHeadError, ExpressionError
 from sentinel.promql.frame import Limits, Node
 from sentinel.promql.matching import Matching
 from sentinel.promql.operators import ARITHMETIC, SETS
@@ -190,7 +191,9 @@ class Builder:
     def _check_reach(self, moment: Moment, seconds: float, word: str) -> None:
         reach = moment.offset + seconds
         if self.horizon is not None and moment.anchor is None and reach > self.horizon:
-            raise self.refuse(f"reaches {reach:g} s back, and samples are kept for {self.horizon:g} s", word)
+            kept = format_duration(self.horizon)
+            text = f"reaches {format_duration(reach)} back, and samples are kept for {kept}"
+            raise BeyondHeadError(self.parsed.offset_of(word) if word else 0, text, reach)
 
     def _pattern(self, text: str) -> Pattern:
         try:

@@ -11,7 +11,7 @@ from sentinel.model.batch import Floats
 from sentinel.model.labels import METRIC_NAME
 from sentinel.promql.build import Builder, names_of
 from sentinel.promql.durations import Query
-from sentinel.promql.errors import EvaluationError, ExpressionError, LimitError
+from sentinel.promql.errors import BeyondHeadError, EvaluationError, ExpressionError, LimitError
 from sentinel.promql.evaluation import Evaluation, Sight, Track
 from sentinel.promql.frame import Budget, Context, Frame, Limits, Node, Outcome
 from sentinel.promql.selectors import RangeSelector, Selector, Subquery
@@ -40,11 +40,13 @@ class Expression:
         *,
         follows_query: bool = False,
         within_head: bool = True,
+        is_long: bool = False,
     ) -> None:
         """
         Args:
             follows_query: durations in it stand for the step or range of a query that is not known yet.
             within_head: as in Engine.compile.
+            is_long: see the property.
         """
         self.text = text
         self._engine = engine
@@ -52,6 +54,8 @@ class Expression:
         self._selectors = selectors
         self._follows_query = follows_query
         self._within_head = within_head
+        self.is_long = is_long
+        """It reads samples older than the head's: evaluate it by `over`, as `instant` sees the head alone."""
         self._series: tuple[LabelTable, SeriesSet] | None = None
 
     @property
@@ -198,10 +202,13 @@ class Engine:
         limits: Limits | None = None,
         lookback: float = LOOKBACK,
         step: float = 60.0,
+        horizon: float = 0.0,
         monotonic: Callable[[], float] | None = None,
     ) -> None:
         """
         Args:
+            horizon: seconds that the archive keeps samples, so that expressions within the head's bounds may look
+                that far back all the same; 0: there is no archive.
             step: of subqueries that name none, in seconds (Prometheus: the global evaluation interval).
             monotonic: seconds on the monotonic clock, for the time limit.
         """
@@ -210,6 +217,7 @@ class Engine:
         self.limits = limits or Limits()
         self.lookback = lookback
         self.step = step
+        self.horizon = horizon
         self._monotonic = monotonic or SystemClock().monotonic
 
     def compile(
@@ -223,17 +231,31 @@ class Engine:
         """
         Args:
             allow_range: the expression may be a range of samples, such as x[5m]: see Expression.matrix.
-            within_head: refuse what reaches further back than the head, where it would be judged on a part.
+            within_head: refuse what reaches further back than samples are kept, where it would be judged on a
+                part; what needs the archive for it is compiled as long.
             query: what step() and range() in durations stand for, where that is known already.
         Raises:
             ExpressionError: wrong, or not supported; nothing is ever evaluated differently from Prometheus instead.
         """
         parsed = parse(text, query or _STAND_IN)
         builder = Builder(parsed, self.limits, self.head.retention if within_head else None)
-        node = builder.build(allow_range=allow_range)
+        is_long = False
+        try:
+            node = builder.build(allow_range=allow_range)
+        except BeyondHeadError:
+            if self.horizon <= self.head.retention:
+                raise
+            builder, is_long = Builder(parsed, self.limits, self.horizon), True
+            node = builder.build(allow_range=allow_range)
         follows_query = parsed.follows_query and query is None
         return Expression(
-            self, text, node, builder.selectors, follows_query=follows_query, within_head=within_head
+            self,
+            text,
+            node,
+            builder.selectors,
+            follows_query=follows_query,
+            within_head=within_head,
+            is_long=is_long,
         )
 
     def sight(self, lookback: float | None = None) -> Sight:

@@ -12,6 +12,14 @@ class ExpressionError(Exception):
         self.text = text
 
 
+class BeyondHeadError(ExpressionError):
+    """The expression is sound but reads samples older than those in memory. `reach`: how far back, in seconds."""
+
+    def __init__(self, offset: int, text: str, reach: float) -> None:
+        super().__init__(offset, text)
+        self.reach = reach
+
+
 class EvaluationError(Exception):
     """The expression is sound but gives no result on the samples present, such as two matches where one may be."""
 

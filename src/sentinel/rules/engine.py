@@ -17,7 +17,7 @@ from sentinel.rules.metrics import RuleMetrics
 from sentinel.rules.queries import Queries
 from sentinel.rules.rows import ending
 from sentinel.rules.rule import RuleGroup
-from sentinel.rules.run import GroupRun, Yield
+from sentinel.rules.run import GroupRun, Lookup, Yield
 from sentinel.rules.seams import Expressions, Ledger, Readability, Recorder
 from sentinel.rules.state import PATIENCE
 from sentinel.rules.status import GroupStatus
@@ -173,20 +173,35 @@ class RuleEngine:
         out = Yield()
         turn = self._clock.monotonic()
         try:
-            for ended in run.evaluate(at, out, self._recorder.append, self._clock.monotonic):
-                if ended - turn > SLICE:
+            for step in run.evaluate(at, out, self._recorder.append, self._clock.monotonic):
+                if isinstance(step, Lookup):
+                    await self._look_up(step)
+                    turn = self._clock.monotonic()
+                elif step - turn > SLICE:
                     await asyncio.sleep(0)
                     turn = self._clock.monotonic()
         finally:
             # Also when a reload ends this run in the middle: these steps have been taken.
             self._hand_on(out.changes)
 
+    async def _look_up(self, lookup: Lookup) -> None:
+        """In a thread, so that polls and other groups go on."""
+        turn = self._clock.monotonic()
+        for _ in lookup.prepare():
+            if self._clock.monotonic() - turn > SLICE:
+                await asyncio.sleep(0)
+                turn = self._clock.monotonic()
+        await asyncio.to_thread(lookup.carry_out)
+
     def evaluate_once(self, at: float) -> None:
         """Evaluate every group now, in order, as if its tick were at that instant (Unix seconds)."""
         for run in self._runs:
             out = Yield()
-            for _ in run.evaluate(at, out, self._recorder.append, self._clock.monotonic):
-                pass
+            for step in run.evaluate(at, out, self._recorder.append, self._clock.monotonic):
+                if isinstance(step, Lookup):
+                    for _ in step.prepare():
+                        pass
+                    step.carry_out()
             self._hand_on(out.changes)
 
     def _hand_on(self, changes: Sequence[AlertChange]) -> None:

@@ -33,6 +33,8 @@ class Queries:
                 if len(self._compiled) > MOST_KEPT:
                     self.forget()
                 expression = self._compiled[text] = self._expressions.compile(text)
+            if expression.is_long:
+                raise ExpansionError(f"query {text!r}: reaches further back than samples are kept in memory")
             vector = vector_of(expression.instant(at))
         except (ExpressionError, EvaluationError, RuleError) as error:
             raise ExpansionError(f"query {text!r}: {error}") from None

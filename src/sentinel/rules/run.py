@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from sentinel.model.alert import AlertChange
 from sentinel.model.batch import Batch, Reading, Source
 from sentinel.promql.errors import EvaluationError
+from sentinel.promql.value import Value
 from sentinel.rules.alerts import RuleAlerts
 from sentinel.rules.metrics import RuleMetrics
 from sentinel.rules.result import RuleError, vector_of
 from sentinel.rules.rows import ALERT_METRICS, AlertRows, RecordedRows, rule_source
 from sentinel.rules.rule import AlertingRule, Rule, RuleGroup
+from sentinel.rules.seams import Expression
 from sentinel.rules.status import GroupStatus, Health, RuleStatus
 from sentinel.rules.surroundings import Surroundings
 
@@ -31,6 +33,41 @@ class Yield:
     names: set[str] = field(default_factory=set)
     """Metric names in the batches, which later rules of the group may read."""
     samples: int = 0
+
+
+class Lookup:
+    """An evaluation that reads the history."""
+
+    def __init__(self, expression: Expression, at: float) -> None:
+        """Raises: EvaluationError."""
+        self._evaluation = expression.over(at, at)
+        self._value: Value | None = None
+        self._error: Exception | None = None
+
+    def prepare(self) -> Iterator[None]:
+        """On the loop's thread: small steps between which other work may get its turn."""
+        try:
+            yield from self._evaluation.take()
+        except EvaluationError as error:
+            self._error = error
+
+    def carry_out(self) -> None:
+        """In any thread; never raises."""
+        if self._error is None:
+            try:
+                self._value = self._evaluation.value()
+            except Exception as error:  # noqa: BLE001 - told by `result`, where the rule's failure is handled
+                self._error = error
+
+    def result(self) -> Value:
+        """
+        Raises:
+            EvaluationError: it failed; or whatever else went wrong.
+        """
+        if self._error is not None:
+            raise self._error
+        assert self._value is not None
+        return self._value
 
 
 class RuleRun:
@@ -67,13 +104,12 @@ class RuleRun:
         if before.source == self.source and before.source.interval == self.source.interval:
             self.rows = before.rows
 
-    def evaluate(self, at: float, group: RuleGroup, out: Yield) -> None:
-        """One evaluation, its results added to `out`.
+    def take(self, result: Value, at: float, group: RuleGroup, out: Yield) -> None:
+        """Make alerts or series of a result and add them to `out`.
 
         Raises:
-            EvaluationError, RuleError: it failed; the rule's alerts are as they were.
+            EvaluationError, RuleError: it cannot be used; the rule's alerts are as they were.
         """
-        result = self.rule.expression.instant(at - group.query_offset)
         reading: Reading | None
         if self.alerts is not None:
             out.changes += self.alerts.update(result, at, group.limit)
@@ -123,8 +159,10 @@ class GroupRun:
 
     def evaluate(
         self, at: float, out: Yield, store: Callable[[Sequence[Batch]], None], monotonic: Callable[[], float]
-    ) -> Iterator[float]:
+    ) -> Iterator[float | Lookup]:
         """Evaluates rule after rule; yields the monotonic time after each, where the caller may pause.
+
+        A rule that reads the history yields a look-up first, which the caller has to carry out before it goes on.
 
         Args:
             at: Unix seconds of the tick.
@@ -135,7 +173,7 @@ class GroupRun:
             if out.batches and _may_read(run.rule, out.names):
                 store(out.batches)
                 out.batches, out.names = [], set()
-            self._evaluate_rule(run, at, out)
+            yield from self._evaluate_rule(run, at, out)
             ended = monotonic()
             run.last_evaluation, run.duration = at, ended - started
             started = ended
@@ -151,9 +189,16 @@ class GroupRun:
         self._samples.set(out.samples)
         self._evaluated_at.set(at)
 
-    def _evaluate_rule(self, run: RuleRun, at: float, out: Yield) -> None:
+    def _evaluate_rule(self, run: RuleRun, at: float, out: Yield) -> Iterator[Lookup]:
+        expression, moment = run.rule.expression, at - self.group.query_offset
         try:
-            run.evaluate(at, self.group, out)
+            if expression.is_long:
+                lookup = Lookup(expression, moment)
+                yield lookup
+                result = lookup.result()
+            else:
+                result = expression.instant(moment)
+            run.take(result, at, self.group, out)
         except (EvaluationError, RuleError) as error:
             self._note_failure(run, str(error))
         except Exception as error:  # a bug in one rule's evaluation must not stop the others

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from sentinel.model.alert import AlertChange
@@ -11,8 +11,29 @@ from sentinel.model.labels import Labels
 from sentinel.promql.value import Value
 
 
+class Evaluation(Protocol):
+    """An evaluation that takes a while: `take` on the loop's thread, `value` in another."""
+
+    def take(self) -> Iterator[None]:
+        """Copies what is needed of the samples in memory, in small steps. Raises: EvaluationError."""
+        ...
+
+    def value(self) -> Value:
+        """Raises: EvaluationError."""
+        ...
+
+
 class Expression(Protocol):
     """A compiled expression."""
+
+    @property
+    def is_long(self) -> bool:
+        """It reads samples that are on disk only: evaluate it by `over`."""
+        ...
+
+    def over(self, start: float, end: float) -> Evaluation:
+        """At one instant, start and end. Raises: EvaluationError."""
+        ...
 
     @property
     def text(self) -> str: ...

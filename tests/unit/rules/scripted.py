@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from prometheus_client import CollectorRegistry
@@ -24,9 +25,28 @@ class ScriptedExpression:
         self.text = text
         self.names = frozenset(word for word in text.replace("[", " ").split() if word.isidentifier())
         self._world = world
+        self.threads: list[int] = []
+        """Those that evaluated it."""
+        self.is_long = text in world.long
+
+    def over(self, start: float, end: float) -> ScriptedEvaluation:
+        assert start == end
+        return ScriptedEvaluation(self, start)
 
     def instant(self, at: float) -> Value:
         return self._world.result(self.text, at)
+
+
+class ScriptedEvaluation:
+    def __init__(self, expression: ScriptedExpression, at: float) -> None:
+        self._expression, self._at = expression, at
+
+    def take(self) -> Iterator[None]:
+        yield from (None, None)
+
+    def value(self) -> Value:
+        self._expression.threads.append(threading.get_ident())
+        return self._expression.instant(self._at)
 
 
 class World:
@@ -40,6 +60,8 @@ class World:
         """Values of the label instance."""
         self.waiting: set[str] = set()
         """Targets that have yet to be polled for the first time."""
+        self.long: set[str] = set()
+        """Expressions that read the history."""
         self.asked_at: list[float] = []
         self._results: dict[str, Value] = {}
         self._failures: dict[str, Exception] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 from prometheus_client import CollectorRegistry
 
@@ -11,7 +12,7 @@ from sentinel.model.labels import Labels
 from sentinel.promql.value import SeriesSet
 from sentinel.rules.files import parse_rules
 from sentinel.runtime.clock import ManualClock
-from tests.unit.rules.scripted import START, World, engine_of
+from tests.unit.rules.scripted import START, ScriptedExpression, World, engine_of
 
 HOT = """
 groups:
@@ -565,6 +566,41 @@ async def test_an_overrun_skips_ticks_and_keeps_the_phase() -> None:
     assert registry.get_sample_value("sentinel_rule_group_iterations_missed_total", labels) == 2
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_rule_that_reads_the_history_is_evaluated_in_a_thread() -> None:
+    clock = ManualClock(START)
+    world = World()
+    world.long.add("temperature")
+    engine = engine_of(HOT.replace("for: 2m", "for: 0s"), world, clock=clock)
+    world.give("temperature", {A: 40.0})
+    async with asyncio.TaskGroup() as group:
+        loop = group.create_task(engine.run())
+        await clock.advance(60.0)
+        async with asyncio.timeout(10):
+            while not world.changes:
+                await asyncio.sleep(0)
+        loop.cancel()
+    assert world.take_changes() == [("inactive", "firing", "")]
+    ((status,),) = (one.rules for one in engine.groups)
+    assert status.health == "ok"
+    expression = status.rule.expression
+    assert isinstance(expression, ScriptedExpression)
+    assert expression.threads
+    assert threading.get_ident() not in expression.threads
+
+
+def test_a_rule_that_cannot_read_the_history_fails_alone() -> None:
+    world = World()
+    world.long.add("temperature")
+    engine = engine_of(HOT, world)
+    world.fail("temperature")
+    engine.evaluate_once(START)
+    ((status,),) = (one.rules for one in engine.groups)
+    assert (status.health, status.last_error) == ("err", "many-to-many matching")
+    world.give("temperature", {A: 40.0})
+    engine.evaluate_once(START + 60)
+    assert world.take_changes() == [("inactive", "pending", "")]
 
 
 async def test_after_a_pause_of_the_machine_only_the_newest_tick_is_evaluated() -> None:

@@ -21,6 +21,7 @@ from sentinel.promql.evaluation import Matrix
 from sentinel.promql.service import Answer, Question
 from sentinel.promql.value import SeriesSet, Value, Vector
 from sentinel.rules.rule import AlertingRule, RecordingRule, RuleGroup
+from sentinel.rules.seams import Evaluation
 from sentinel.rules.status import GroupStatus, RuleStatus
 from sentinel.rules.template import parse_template
 from sentinel.runtime.clock import Clock, ManualClock
@@ -122,6 +123,13 @@ class RuleText:
     names: frozenset[str] = frozenset()
 
     def instant(self, at: float) -> Value:
+        raise EvaluationError("only shown")
+
+    @property
+    def is_long(self) -> bool:
+        return False
+
+    def over(self, start: float, end: float) -> Evaluation:
         raise EvaluationError("only shown")
 
 
