@@ -24,6 +24,7 @@ from sentinel.runtime.clock import SystemClock
 from sentinel.runtime.follow import LoopMetrics
 from sentinel.runtime.supervise import Supervisor
 from sentinel.series.head import Head
+from sentinel.series.history.metrics import HistoryMetrics
 from sentinel.series.remote.metrics import RemoteMetrics
 from sentinel.sweeps import SweepMetrics
 from sentinel.web.live import LiveMetrics
@@ -36,6 +37,7 @@ _PARTS: tuple[tuple[str, Callable[[CollectorRegistry], object]], ...] = (
     ("Alerts and incidents in the database", LedgerMetrics),
     ("Notifications", SenderMetrics),
     ("Backup and retention", CareMetrics),
+    ("History", HistoryMetrics),
     ("Remote write", RemoteMetrics),
     ("Configuration", ReloadMetrics),
     ("Sweeps", SweepMetrics),

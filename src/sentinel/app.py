@@ -45,6 +45,9 @@ from sentinel.runtime.notify import Systemd
 from sentinel.runtime.sockets import listen_datagrams, passed_datagram_sockets
 from sentinel.runtime.supervise import Supervisor
 from sentinel.series.head import Head
+from sentinel.series.history.history import History
+from sentinel.series.history.metrics import HistoryMetrics
+from sentinel.series.history.store import Limits
 from sentinel.series.remote.metrics import RemoteMetrics
 from sentinel.series.remote.writer import RemoteWriter
 from sentinel.sweeps import Sweeps
@@ -79,12 +82,12 @@ async def _run(path: Path) -> None:
     receivers = _receivers(running, clock)
     async with AsyncExitStack() as stack:
         channel = stack.enter_context(listen(*settings.web.address))
-        trap_channel = _trap_channel(running)
-        if trap_channel is not None:
+        if (trap_channel := _trap_channel(running)) is not None:
             stack.enter_context(trap_channel)
         db = await stack.enter_async_context(
             Database.open(settings.store.url, clock=clock, data_dir=running.data_dir)
         )
+        history = await stack.enter_async_context(_history(running, engine, clock, registry))
         writers = await stack.enter_async_context(_remote_writers(running, head, clock, registry))
         numbers = await stack.enter_async_context(_interface_numbers(db, running))
         drivers = Drivers(clock, registry, ssh_connects=settings.collect.ssh_connects, numbers=numbers)
@@ -171,11 +174,15 @@ async def _run(path: Path) -> None:
                 **({"traps": lambda: traps.run(trap_channel)} if trap_channel is not None else {}),
                 "ledger": ledger.run,
                 "sender": sender.run,
+                **({"history": history.run} if history is not None else {}),
                 **{f"remote write {name}": writer.run for name, writer in writers.items()},
                 "web": lambda: serve(app, channel),
                 "care": care.run,
                 "sweeps": sweeps.run,
-                "clock": lambda: follow_wall_clock(clock, (head.shift, rules.shift, traps.shift)),
+                "clock": lambda: follow_wall_clock(
+                    clock,
+                    (head.shift, rules.shift, traps.shift, *([history.shift] if history is not None else [])),
+                ),
                 "event loop": lambda: watch_event_loop(registry),
                 "pulse": lambda: beat(db),
                 "watchdog": lambda: _feed_watchdog(systemd, rules, clock),
@@ -188,6 +195,34 @@ async def _run(path: Path) -> None:
 def _facts(running: Configuration) -> dict[str, object]:
     url = running.settings.daemon.external_url
     return {"version": __version__, "targets": len(running.targets), "url": url}
+
+
+@asynccontextmanager
+async def _history(
+    running: Configuration, engine: Engine, clock: Clock, registry: CollectorRegistry
+) -> AsyncIterator[History | None]:
+    """The history on disk, with the head filled from it; None where it is switched off.
+
+    Raises:
+        UnusableError: its folder cannot be used.
+    """
+    settings = running.settings.history
+    if not settings.disk:
+        yield None
+        return
+    folder, metrics = running.data_dir / settings.folder, HistoryMetrics(registry)
+    limits = Limits(settings.memory, settings.retention, settings.max_size)
+    try:
+        history = History(folder, limits, keep_free=settings.keep_free, clock=clock, metrics=metrics)
+    except OSError as error:
+        text = f"cannot keep samples in {folder}: {error.strerror or error}"
+        raise UnusableError([running.document.problem(("history", "folder"), text)]) from None
+    await asyncio.to_thread(history.restore, engine.head)
+    engine.archive = history.reader
+    try:
+        yield history
+    finally:
+        await history.close()
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ from sentinel.config.store import StoreSettings
 from sentinel.config.sweeps import SweepSettings
 from sentinel.config.toml import parse_toml
 from sentinel.config.traps import Network, TrapsSettings
-from sentinel.config.types import Duration, LabelName, PositiveDuration, Zone
+from sentinel.config.types import Duration, LabelName, PositiveDuration, Size, Zone
 
 
 def _web_url(written: str) -> str:
@@ -82,6 +82,16 @@ class HistorySettings(Written):
 
     memory: PositiveDuration = 3600.0
     """How much of every series stays in memory for rules and queries; at most 2h."""
+    disk: bool = True
+    """Keep samples on disk: for queries that look further back, and to go on after a restart."""
+    folder: Path = Path("history")
+    """Where, relative to data_dir."""
+    retention: PositiveDuration = 30 * 86400.0
+    """How long samples stay on disk; at least as long as in memory."""
+    max_size: Size = 20 << 30
+    """How much of the disk they may take; the oldest go first."""
+    keep_free: Size = 256 << 20
+    """How much of the file system is left to others: with less, writing pauses."""
     remote_write: tuple[RemoteWriteSettings, ...] = ()
     """Other stores that get every sample."""
 
@@ -91,6 +101,12 @@ class HistorySettings(Written):
         if not 600 <= seconds <= 7200:
             raise ValueError("must be between 10m and 2h")
         return seconds
+
+    @model_validator(mode="after")
+    def _keeps_long_enough(self) -> Self:
+        if self.retention < self.memory:
+            raise ValueError("retention must be at least as long as memory")
+        return self
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:

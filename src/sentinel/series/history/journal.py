@@ -80,7 +80,7 @@ class Journal:
 
     def _open(self) -> None:
         number = max(self._number, _newest(self.folder)) + 1
-        self._out = FileIO(self.path(number), "x")
+        self._out = FileIO(self.path(number), "x", opener=lambda path, flags: os.open(path, flags, 0o600))
         self._number, self.size = number, 0
         _sync_folder(self.folder)
 
