@@ -530,6 +530,37 @@ def test_a_clock_step_fires_nothing_early() -> None:
     assert states(list(engine.active())) == {"a": "firing"}
 
 
+def test_a_clock_that_is_set_back_neither_stops_the_rules_nor_delays_what_is_due() -> None:
+    world = World()
+    engine = engine_of(HOT, world)
+    world.give("temperature", {A: 40.0})
+    engine.evaluate_once(START)
+    engine.evaluate_once(START + 60)
+    engine.shift(-7200.0)
+    engine.evaluate_once(START - 7200 + 120)
+    assert states(list(engine.active())) == {"a": "firing"}
+    assert [change.alert.active_at for change in world.changes] == [START, START - 7200]
+    world.give("temperature", {})
+    engine.evaluate_once(START - 7200 + 180)
+    assert engine.active() == []
+
+
+async def test_ticks_go_on_after_the_clock_was_set_back() -> None:
+    clock = ManualClock(START)
+    world = World()
+    engine = engine_of(HOT, world, clock=clock)
+    task = asyncio.ensure_future(engine.run())
+    await clock.advance(130)
+    before = len(world.asked_at)
+    engine.shift(-7200.0)
+    clock.step(-7200.0)
+    await clock.advance(180)
+    assert len(world.asked_at) == before + 3
+    assert world.asked_at[-1] < START
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 # The loop
 
 
