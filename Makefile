@@ -77,6 +77,7 @@ parity: $(VENV)/.test servers ## Compare a server's series with node_exporter's 
 test-faults: $(VENV)/.test servers ## Kill the sender at random moments, spoil SNMP answers: nothing may be lost or break
 	$(BIN)/python -m bench.faults
 	$(BIN)/python -m bench.snmp_fuzz
+	SENTINEL_TEST_KILLS=20 $(BIN)/pytest tests/faults/test_kill_daemon.py
 
 .PHONY: docs
 docs: $(VENV)/.test ## Write the reference pages that follow from the code

@@ -10,7 +10,7 @@ from tests.faults.killing import kill_run
 
 
 def test_kills_at_random_moments_lose_nothing_and_repeat_only_what_was_on_its_way(tmp_path: Path) -> None:
-    tally = kill_run(tmp_path, kills=20, alerts=100, seed=20261)
+    tally = kill_run(tmp_path, kills=8, alerts=100, seed=20261)
     assert tally.faults == []
     assert tally.repeats <= tally.bound
     assert tally.incidents >= 100
