@@ -77,7 +77,7 @@ async def _run(path: Path) -> None:
     set_up_logs(settings.daemon.log_level)
     clock, registry, systemd, stop = SystemClock(), CollectorRegistry(), Systemd(), asyncio.Event()
     head = Head(retention=settings.history.memory)
-    engine = Engine(head)
+    engine = Engine(head, horizon=settings.history.reach)
     running = build(path, engine)
     receivers = _receivers(running, clock)
     async with AsyncExitStack() as stack:

@@ -19,14 +19,16 @@ from sentinel.collect.ssh.hostkeys import read_host_key
 from sentinel.config.auth import SshAuth
 from sentinel.config.document import Document
 from sentinel.config.notify import routing_problems
-from sentinel.config.settings import Settings, load_document
+from sentinel.config.settings import HistorySettings, Settings, load_document
 from sentinel.inventory.targets import Declaration, build_targets, jump_problem, read_targets
 from sentinel.model.problem import Problem, UnusableError, did_you_mean
 from sentinel.model.target import Target
+from sentinel.promql.engine import Engine
 from sentinel.rules.files import load_rules
 from sentinel.rules.rule import RuleGroup
 from sentinel.rules.seams import Expressions
 from sentinel.runtime.clock import Clock
+from sentinel.series.head import Head
 
 log = logging.getLogger(__name__)
 
@@ -79,9 +81,11 @@ class Configuration:
         return {target.name: target.criticality for target in self.targets}
 
 
-def build(path: Path, expressions: Expressions) -> Configuration:
+def build(path: Path, expressions: Expressions | None = None) -> Configuration:
     """The configuration file and all files it names.
 
+    Args:
+        expressions: what compiles rules; None: an engine without samples, which is enough to check them.
     Raises:
         UnusableError: every problem of every file.
     """
@@ -111,12 +115,18 @@ def build(path: Path, expressions: Expressions) -> Configuration:
             problems += error.problems
     try:
         rule_files = expand(settings.rules.files, base)
+        expressions = expressions or bare_engine(settings.history)
         groups = load_rules(rule_files, expressions, default_interval=settings.rules.interval)
     except UnusableError as error:
         problems += error.problems
     if problems:
         raise UnusableError(problems)
     return Configuration(path, document, settings, modules, targets, groups)
+
+
+def bare_engine(history: HistorySettings) -> Engine:
+    """An engine without samples, which refuses what the daemon's would refuse."""
+    return Engine(Head(retention=history.memory), horizon=history.reach)
 
 
 def unchangeable(running: Configuration, wanted: Configuration) -> Iterator[Problem]:

@@ -21,12 +21,10 @@ def check(context: typer.Context, config: ConfigPath) -> None:
     """Check the configuration and every file it names."""
     if context.invoked_subcommand is not None:
         return
-    from sentinel.promql import Engine
     from sentinel.reload import build
-    from sentinel.series.head import Head
 
     with problems_told(1):
-        found = build(config, Engine(Head()))
+        found = build(config)
     rules = sum(len(group.rules) for group in found.groups)
     modules = len(found.modules.kinds)
     typer.echo(f"{config}: in order (targets: {len(found.targets)}, modules: {modules}, rules: {rules})")
@@ -44,12 +42,12 @@ def rules(
 
     A comment inside a rule or above it switches a warning off: # sentinel: ignore missing-for
     """
-    from sentinel.promql import Engine
+    from sentinel.cli.known import history_of
+    from sentinel.reload import bare_engine
     from sentinel.rules.files import load_rules
-    from sentinel.series.head import Head
 
     with problems_told(1):
-        groups = load_rules(files, Engine(Head()), default_interval=15.0)
+        groups = load_rules(files, bare_engine(history_of(config)), default_interval=15.0)
     findings = _told(files, config, "error" if strict else "warning") if lint else 0
     count = sum(len(group.rules) for group in groups)
     if findings and strict:

@@ -41,13 +41,11 @@ def discover(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Look for devices that answer SNMP, and choose modules for them."""
-    from sentinel.promql import Engine
     from sentinel.reload import build
-    from sentinel.series.head import Head
 
     wanted = _networks(networks, yes=yes)
     with problems_told():
-        settings = build(config, Engine(Head()))
+        settings = build(config)
     auths = _auths(settings, auth or [])
     with _progress(wanted) as told:
         found = asyncio.run(

@@ -9,7 +9,7 @@ from sentinel.collect.modules import Modules, load_modules
 from sentinel.collect.probes.findings import FAMILIES
 from sentinel.collect.snmp.families import families_of
 from sentinel.config.files import read_text
-from sentinel.config.settings import load_settings
+from sentinel.config.settings import HistorySettings, load_settings
 from sentinel.config.yaml import parse_yaml
 from sentinel.model.problem import UnusableError
 from sentinel.reload import expand
@@ -34,6 +34,14 @@ def known_from(config: Path) -> Known:
         for file in sorted((shipped("collectors") / kind).glob("*.yml"))
     ]
     return Known(metrics_of(load_modules(files), sorted(shipped("rules").glob("*.yml"))))
+
+
+def history_of(config: Path) -> HistorySettings:
+    """How long samples are kept; as shipped where the configuration does not say."""
+    try:
+        return load_settings(config).history if config.exists() else HistorySettings()
+    except UnusableError:
+        return HistorySettings()
 
 
 def metrics_of(modules: Modules, rules: Iterable[Path]) -> dict[str, str]:

@@ -33,12 +33,10 @@ def probe(
     address: Annotated[str, typer.Option(help="HOST, HOST:PORT or URL in place of the target's.")] = "",
 ) -> None:
     """Poll a target once and print what it gives."""
-    from sentinel.promql import Engine
     from sentinel.reload import build
-    from sentinel.series.head import Head
 
     with problems_told():
-        found = build(config, Engine(Head()))
+        found = build(config)
     wanted = _target(found, target, module=module, auth=auth, address=address)
     batches = asyncio.run(_poll(found, wanted))
     _print(batches)

@@ -95,6 +95,11 @@ class HistorySettings(Written):
     remote_write: tuple[RemoteWriteSettings, ...] = ()
     """Other stores that get every sample."""
 
+    @property
+    def reach(self) -> float:
+        """How far back rules may look, in seconds."""
+        return self.retention if self.disk else self.memory
+
     @field_validator("memory")
     @classmethod
     def _fits(cls, seconds: float) -> float:
