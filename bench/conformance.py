@@ -1,7 +1,7 @@
 """Prometheus' own engine tests through the real head and engine: python -m bench.conformance DIR [--floor N].
 
 The parser and runner of .test files is not part of this project; it is taken from beside the folder of test files
-(DIR/../../tools/promqltest.py).
+(DIR/../../tools/promqltest.py), else from beside the project (../shared/tools).
 """
 
 from __future__ import annotations
@@ -97,8 +97,10 @@ def _points(times: Any, values: Any) -> list[tuple[int, float]]:
 
 def runner(folder: Path) -> Any | None:
     """The module that reads .test files, or None where it is missing."""
-    path = folder.resolve().parent.parent / "tools" / "promqltest.py"
-    if not path.is_file():
+    shared = Path(__file__).resolve().parents[2] / "shared"
+    places = [above / "tools" / "promqltest.py" for above in (folder.resolve().parent.parent, shared)]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
         return None
     spec = importlib.util.spec_from_file_location("promqltest", path)
     assert spec is not None
@@ -114,16 +116,21 @@ def judge(folder: Path, say: Callable[[str], None], only: str = "") -> Counter[s
     if module is None:
         raise SystemExit(f"missing: {folder.resolve().parent.parent / 'tools' / 'promqltest.py'}")
     counts: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
     for path in sorted(folder.glob("*.test")):
         if only and only not in path.name:
             continue
         here: Counter[str] = Counter()
         for case, status, detail in module.run(path.read_text(), adapter(module.STALE)):
             here[status.split(":")[0]] += 1
+            if status.startswith("skip:"):
+                reasons[status.removeprefix("skip:")] += 1
             if status == "fail":
                 say(f"{path.name}:{case.line}: {case.expr}\n    {detail}")
         say(f"{path.name}: {here['pass']} passed, {here['fail']} failed, {here['skip']} skipped")
         counts.update(here)
+    for reason, number in reasons.most_common():
+        say(f"skipped: {number} × {reason}")
     return counts
 
 
