@@ -171,14 +171,12 @@ class HistoryFile:
 
     def __init__(self, path: Path, *, writable: bool = False) -> None:
         self.path = path
+        # A reader too may find what a killed writer left beside the file, and has to put it in.
+        address = f"file:{quote(str(path))}?mode={'rwc' if writable else 'rw'}"
         with self._translated():
-            if writable:
-                self._db = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
-            else:
-                address = f"file:{quote(str(path))}?mode=ro"
-                self._db = sqlite3.connect(
-                    address, timeout=_BUSY, isolation_level=None, check_same_thread=False, uri=True
-                )
+            self._db = sqlite3.connect(
+                address, timeout=_BUSY, isolation_level=None, check_same_thread=False, uri=True
+            )
         try:
             with self._translated():
                 self._prepare(writable=writable)
@@ -205,6 +203,8 @@ class HistoryFile:
                 begin = f"BEGIN;PRAGMA application_id = {APPLICATION};PRAGMA user_version = {VERSION};"
                 self._db.executescript(f"{begin}{_SCHEMA}COMMIT;")
                 version = VERSION
+        else:
+            self._db.execute("PRAGMA query_only = ON")
         if version != VERSION:
             raise DamagedError(f"{self.path.name}: of version {version}, this is {VERSION}")
 
@@ -296,6 +296,12 @@ class HistoryFile:
         with self._translated():
             start, stop = self._db.execute("SELECT min(start), max(stop) FROM window").fetchone()
         return None if start is None else (start, stop)
+
+    def newest_segment(self) -> int:
+        """The highest number of a segment that is in the file; 0: none is."""
+        with self._translated():
+            (segment,) = self._db.execute("SELECT max(segment) FROM window").fetchone()
+            return int(segment or 0)
 
     def windows(self, start: int, stop: int) -> list[Window]:
         """Windows that may have samples in [start, stop], in the order in which they were written."""

@@ -89,6 +89,11 @@ class History:
         self._gather.shift(milliseconds)
         self._since += seconds
 
+    @property
+    def is_paused(self) -> bool:
+        """The disk takes nothing."""
+        return bool(self._reason)
+
     # Before and after
 
     def restore(self, head: Head) -> None:
@@ -96,6 +101,7 @@ class History:
         started = self._clock.monotonic()
         head.tell(self)
         self._store.open()
+        self._journal.begin_after(self._store.newest_segment)
         sources = self._store.restore(head, self._clock.now())
         took = self._clock.monotonic() - started
         self._metrics.restored.set(took)

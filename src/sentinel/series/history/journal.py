@@ -38,6 +38,10 @@ class Journal:
         """The segment that is being written; None between two."""
         return self._number if self._out is not None else None
 
+    def begin_after(self, number: int) -> None:
+        """Segments with numbers up to that one have been: they are never used again."""
+        self._number = max(self._number, number)
+
     def write(self, frames: Iterable[bytes]) -> None:
         """Append; it is on the disk when this returns.
 

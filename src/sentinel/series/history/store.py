@@ -65,6 +65,8 @@ class Store:
         self._metrics = metrics
         self._told: set[tuple[Path, str]] = set()
         """What has been said of damage: once for each."""
+        self.newest_segment = 0
+        """The highest number of a segment that is in a file."""
         self._stops: dict[str, int] = {}
         """The last instant of segments, milliseconds."""
         for each in (folder, self.journal):
@@ -189,9 +191,10 @@ class Store:
     def _look(self, path: Path) -> None:
         with self._spoilt_file(path):
             with HistoryFile(path) as file:
-                span = file.span()
+                span, newest = file.span(), file.newest_segment()
             if span is not None:
                 self._catalog.set_file(path, span)
+                self.newest_segment = max(self.newest_segment, newest)
 
     def _add(self, path: Path, segment: str, write: Callable[[HistoryFile], object]) -> None:
         with self._spoilt_file(path):
@@ -222,10 +225,7 @@ class Store:
             facts = {"file": path.name, "kept": str(aside), "windows": saved}
             log.warning("history file moved aside, what can be read is kept", extra={"facts": facts})
             if saved:
-                with HistoryFile(path) as file:
-                    span = file.span()
-                if span is not None:
-                    self._catalog.set_file(path, span)
+                self._look(path)
 
     @contextlib.contextmanager
     def _spoilt_segment(self, path: Path) -> Iterator[None]:
