@@ -25,6 +25,7 @@ from sentinel.series.history.files import Chunk, DamagedError, HistoryFile, Wind
 from sentinel.series.history.journal import PACKED
 from sentinel.series.history.segment import Blocks, Segment
 from sentinel.series.history.shape import Index
+from sentinel.series.history.thin import picked, thin
 from sentinel.series.history.tracks import Track, tracks_of
 from sentinel.series.matcher import Matcher
 from sentinel.series.selecting import exact_name
@@ -65,6 +66,8 @@ class _Query:
     first: int
     last: int
     """Samples in (first, last], milliseconds."""
+    step: int
+    """Milliseconds between samples that are enough; 0: all are wanted."""
     charge: Charge
     waiting: frozenset[str]
     """Segments that are read themselves, even if one has come into a file by now."""
@@ -117,10 +120,10 @@ class HistoryReader:
     def read(
         self, matchers: tuple[Matcher, ...], start: float, end: float, step: float, *, charge: Charge
     ) -> Sequence[Archived]:
-        del step
         files, segments = self._catalog.held
         waiting = frozenset(held.path.stem for held in segments)
-        query = _Query(matchers, _milliseconds(start), _milliseconds(end), charge, waiting)
+        apart = _milliseconds(step)
+        query = _Query(matchers, _milliseconds(start), _milliseconds(end), apart, charge, waiting)
         found: list[Archived] = []
         for read, every in ((self._file, files), (self._segment, segments)):
             for held in every:
@@ -203,8 +206,8 @@ class HistoryReader:
     def _assemble(
         self, file: HistoryFile, windows: Sequence[Window], chosen: Sequence[_Chosen], query: _Query
     ) -> Archived | None:
-        interval = chosen[0].bundle.givers[0].interval
-        polls = sum(int((window.stop - window.start) / 1000 / interval) + 2 for window in windows)
+        apart = max(chosen[0].bundle.givers[0].interval * 1000, query.step, 1)
+        polls = sum(int((window.stop - window.start) / apart) + 2 for window in windows)
         placed, made, slots, givers = _columns(chosen)
         labels = self._lists.get((query.matchers, *(one.bundle.digest for one in chosen)), lambda: made)
         assembly = Assembly(labels, slots, len(givers), polls)
@@ -217,7 +220,10 @@ class HistoryReader:
             assembly.begin()
             for one in here:
                 with self._told(file.path):
-                    query.charge(len(one.columns) * len(stamps.stamps))
+                    span = (
+                        (window.stop - window.start) // query.step + 2 if query.step else len(stamps.stamps)
+                    )
+                    query.charge(len(one.columns) * min(span, len(stamps.stamps)))
                     part = _Part(*self._chunk(file, window, one.chosen.number), stamps)
                     _put(assembly, one, part, query, window.shift)
             assembly.end()
@@ -271,6 +277,7 @@ class HistoryReader:
             low, high = np.searchsorted(track.times, [query.first, query.last], side="right").tolist()
             query.charge(len(chosen) * (high - low))
             times = track.times[low:high]
+            # All of them, whatever the step: they are few.
             assembly.place(np.array([slot]), times[:, None], np.array([len(times)]))
             if high > low:
                 values = track.cells(low, high, np.array([place for place, _ in chosen], np.intp))
@@ -373,16 +380,21 @@ def _put(assembly: Assembly, one: _Columns, part: _Part, query: _Query, shift: i
     """
     sources = part.chunk.stamps[one.givers]
     stamps, counts = part.window.stamps[:, sources] + shift, part.window.counts[sources]
+    values, has_holes = part.values, bool(part.chunk.values.places)
+    if len(one.columns) < values.shape[1]:
+        values = values[:, one.chosen.places]
+    skip = np.zeros(len(sources), np.intp)
     if stamps.size and (stamps[0].min() <= query.first or stamps.max() > query.last):
         held = np.arange(len(stamps))[:, None] < counts
         skip = (held & (stamps <= query.first)).sum(axis=0)
-        counts = (held & (stamps <= query.last)).sum(axis=0) - skip
+        counts = np.maximum((held & (stamps <= query.last)).sum(axis=0) - skip, 0)
         rows = np.minimum(np.arange(len(stamps))[:, None] + skip, len(stamps) - 1)
         stamps = np.take_along_axis(stamps, rows, 0)
-    else:
-        skip = np.zeros(len(sources), np.intp)
-    assembly.place(one.slots, stamps, np.maximum(counts, 0))
-    values = part.values
-    if len(one.columns) < values.shape[1]:
-        values = values[:, one.chosen.places]
-    assembly.put(one.columns, values, skip[one.giver_of], has_holes=bool(part.chunk.values.places))
+    thinned = thin(stamps, counts, query.first, query.step)
+    if thinned is not None:
+        rows, counts = thinned
+        stamps = np.take_along_axis(stamps, rows, 0)
+        values = picked(values, (rows + skip)[:, one.giver_of], has_holes=has_holes)
+        skip[:] = 0
+    assembly.place(one.slots, stamps, counts)
+    assembly.put(one.columns, values, skip[one.giver_of], has_holes=has_holes)
