@@ -131,7 +131,7 @@ def _regression(band: Band, since: float) -> tuple[Floats, Floats]:
         rises = band.values[:, part] - first[part]
         _clear(rises, edges, [outside[:, chosen] for outside in foreign])
         total[part] = rises.sum(axis=0)
-        slope[part] = np.einsum("ts,ts->s", rises, weights[:, chosen])
+        slope[part] = np.einsum("ts,ts->s", rises, weights.take(chosen, axis=1))
     slope /= size[slots]
     slope[~np.isfinite(total)] = np.nan
     return slope, first + total / count[slots] + slope * ahead[slots]

@@ -102,6 +102,9 @@ class Pool(Generic[Owner]):
         self._bounds: dict[tuple[float, float], Bounds] = {}
         self._ticks_at: dict[tuple[float, float], tuple[Ticks, Mask]] = {}
         self._windows = Windows(_WINDOW_BYTES)
+        self._writes = 0
+        self._written = np.zeros(rows, np.int64)
+        """[plain row] how many writes there had been when it was last written to."""
 
     @property
     def nbytes(self) -> int:
@@ -223,6 +226,8 @@ class Pool(Generic[Owner]):
         else:
             self.reset_at[columns] = at  # long ago: look at all samples
         self.cells.put(tick, columns, values)
+        self._writes += 1
+        self._written[tick % self.cells.rows] = self._writes
         held = is_sample(values)
         if not held.all():
             self.gap_at[columns[~held]] = at
@@ -345,7 +350,18 @@ class Pool(Generic[Owner]):
         if low >= self._floor:
             return self.matrix(np.arange(low, high + 1), columns)
         window = self._windows.of(owner)
-        return window.cells(low, high, self._floor, len(columns), lambda ticks: self.matrix(ticks, columns))
+        return window.cells(low, high, len(columns), self, lambda ticks: self.matrix(ticks, columns))
+
+    @property
+    def writes(self) -> int:
+        """Grows with every write."""
+        return self._writes
+
+    def first_written(self, since: int, low: int, high: int) -> int:
+        """The first of the plain ticks low … high that was written to after so many writes; else the one after."""
+        ticks = np.arange(low, high + 1)
+        written = ticks[self._written[ticks % self.cells.rows] > since]
+        return int(written[0]) if len(written) else high + 1
 
     def ticks_at(self, at: float, lookback: float) -> tuple[Ticks, Mask]:
         """For each slot the tick of its newest poll in (at − lookback, at], and whether there is one."""

@@ -7,7 +7,7 @@ ticks change. So what had to be unpacked stays unpacked while memory allows.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -22,6 +22,20 @@ _SPARE: Final = 8
 """One spare row for so many of a window, so that a newer tick seldom moves the others."""
 
 
+class Source(Protocol):
+    """Where the cells are: a pool."""
+
+    @property
+    def floor(self) -> int:
+        """Ticks before this one are packed, and do not change any more."""
+        ...
+
+    @property
+    def writes(self) -> int: ...
+
+    def first_written(self, since: int, low: int, high: int) -> int: ...
+
+
 class Window:
     """Cells of some columns over neighbouring ticks."""
 
@@ -30,7 +44,13 @@ class Window:
         self._first = 0
         """The tick of row 0."""
         self._settled = 0
-        """Ticks before this one are in the rows, and packed: they do not change any more."""
+        """Ticks before this one are in the rows for good."""
+        self._filled = 0
+        """Ticks before this one are in the rows as they were …"""
+        self._floor = 0
+        """… while this was the source's floor …"""
+        self._writes = 0
+        """… and it had seen so many writes."""
         self.used = 0
         """A count that grows with every use of any window."""
 
@@ -38,32 +58,37 @@ class Window:
     def nbytes(self) -> int:
         return self._cells.nbytes
 
-    def cells(self, low: int, high: int, floor: int, width: int, read: Read) -> Floats:
+    def cells(self, low: int, high: int, width: int, source: Source, read: Read) -> Floats:
         """[ticks low … high, columns]. Not to be written to, and good until the next call.
 
         Args:
-            floor: ticks before this one are packed.
             width: how many columns there are.
         """
-        if low < self._first or high - self._first >= len(self._cells):
+        # A window that begins behind what is here would leave a hole.
+        if low < self._first or low > self._filled or high - self._first >= len(self._cells):
             self._move(low, high, width)
-        begin = max(self._settled, low)
-        if begin <= high:
-            self._cells[begin - self._first : high - self._first + 1] = read(np.arange(begin, high + 1))
-        # A later window has its own rows between; what lies before them is settled only without a hole.
-        if low <= self._settled:
-            self._settled = max(self._settled, min(floor, high + 1))
+        begin, end = self._changed(source), max(high + 1, self._filled)
+        if begin < end:
+            self._cells[begin - self._first : end - self._first] = read(np.arange(begin, end))
+        self._filled, self._settled = end, max(self._settled, min(source.floor, end))
+        self._floor, self._writes = source.floor, source.writes
         return self._cells[low - self._first : high - self._first + 1]
+
+    def _changed(self, source: Source) -> int:
+        """The first tick whose row is not, or may not be, as it should."""
+        if source.floor != self._floor:
+            return self._settled
+        return source.first_written(self._writes, self._settled, self._filled - 1)
 
     def _move(self, low: int, high: int, width: int) -> None:
         rows = high - low + 1
         cells = np.empty((rows + max(rows // _SPARE, 2), width))
-        if self._first <= low < self._settled:
-            kept = self._cells[low - self._first : min(self._settled, high + 1) - self._first]
-            cells[: len(kept)] = kept
-            self._settled = low + len(kept)
+        end = min(self._filled, high + 1)
+        if self._first <= low < end:
+            cells[: end - low] = self._cells[low - self._first : end - self._first]
+            self._filled, self._settled = end, max(low, min(self._settled, end))
         else:
-            self._settled = low
+            self._filled = self._settled = low
         self._cells, self._first = cells, low
 
 
