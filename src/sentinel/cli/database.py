@@ -23,6 +23,16 @@ def place_of(config: Path) -> tuple[str, Path]:
     return settings.store.url, config.parent / settings.daemon.data_dir
 
 
+def history_of(config: Path) -> Path | None:
+    """The history's folder that the configuration names; None: nothing is kept on disk."""
+    from sentinel.config.settings import load_settings
+
+    settings = load_settings(config)
+    if not settings.history.disk:
+        return None
+    return config.parent / settings.daemon.data_dir / settings.history.folder
+
+
 def with_database(config: Path, work: Callable[[Database], Awaitable[T]], *, beside: bool = True) -> T:
     """Run `work` on the database that the configuration names.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sentinel.cli.config import ConfigPath, fail, problems_told
-from sentinel.cli.database import place_of, with_database
+from sentinel.cli.database import history_of, place_of, with_database
 from sentinel.cli.output import Output, OutputOption, show
 
 if TYPE_CHECKING:
@@ -63,16 +63,21 @@ def restore(
 
 @app.command()
 def check(config: ConfigPath, output: OutputOption = Output.TABLE) -> None:
-    """Look the whole database over. Exit status 1 if anything is wrong."""
+    """Look the whole database over, and the history on disk. Exit status 1 if anything is wrong."""
 
     async def work(db: Database) -> list[Finding]:
         from sentinel.db.care import check as look_over
 
         return await look_over(db)
 
-    findings = with_database(config, work)
-    rows = [{"what": one.what, "text": one.text} for one in findings]
+    from sentinel.series.history.inspect import look_over as look_history_over
+
+    rows = [{"what": one.what, "text": one.text} for one in with_database(config, work)]
+    with problems_told():
+        folder = history_of(config)
+    if folder is not None:
+        rows += [{"what": "history", "text": text} for text in look_history_over(folder)]
     columns = (("What", lambda row: row["what"]), ("Finding", lambda row: row["text"]))
     show(rows, columns, output, empty="the database is whole")
-    if findings:
+    if rows:
         raise typer.Exit(1)

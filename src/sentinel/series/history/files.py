@@ -336,6 +336,12 @@ class HistoryFile:
                 raise DamagedError(f"{self.path.name}: bundle {number} is missing")
             return Bundle.of(*row)
 
+    def quick_check(self) -> list[str]:
+        """What SQLite finds wrong with the file as such."""
+        with self._translated():
+            found = [str(text) for (text,) in self._db.execute("PRAGMA quick_check(20)")]
+        return [] if found == ["ok"] else found
+
     def teams(self, window: int) -> int:
         """In how many parts the instants of a window are."""
         with self._translated():

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentinel.series.history.files import file_bytes
+from sentinel.series.history.inspect import look_over
 from sentinel.series.history.journal import segments_in
 from sentinel.series.history.segment import Blocks, Segment
 from sentinel.series.history.tracks import tracks_of
@@ -203,6 +204,31 @@ async def test_the_number_of_a_segment_is_never_used_again(tmp_path: Path) -> No
     kept.head.append([batch(source(), kept.clock.now(), SHAPE, [1.0, 2.0])])
     await kept.pack()
     assert len(kept.read(named("a"))['a{instance="sw1", job="if_mib"}']) == 1
+
+
+@pytest.mark.asyncio
+async def test_looking_over_names_what_is_damaged_and_nothing_else(tmp_path: Path) -> None:
+    kept, _ = await packed(tmp_path, memory=7200.0)
+    await kept.history.close()
+    assert list(look_over(tmp_path)) == []
+    (path,) = tmp_path.glob("*.history")
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE chunk SET checksum = checksum + 1 WHERE window = 2")
+        db.execute("UPDATE stamps SET checksum = checksum + 1 WHERE window = 3")
+        db.execute("UPDATE bundle SET digest = x'00' WHERE id = 1")
+    (tmp_path / "2020-01-01T00.history").write_bytes(b"no database at all" * 100)
+    segment = max(segments_in(tmp_path / "journal"))
+    data = bytearray(segment.read_bytes())
+    data[20] ^= 1
+    segment.write_bytes(bytes(data))
+    found = list(look_over(tmp_path))
+    for word in (
+        "2020-01-01T00.history: 2020-01-01T00.history: file is not a database",
+        "instants of window 3",
+    ):
+        assert any(word in text for text in found), found
+    assert any("labels with a wrong checksum" in text for text in found)
+    assert any(text.startswith(str(segment)) for text in found)
 
 
 # No room
