@@ -27,7 +27,7 @@ from bench.fleet import Fleet, fleet
 from bench.form import Figure, Report, measure
 from bench.queries import QUERIES, UNIT, different, measure_prometheus, process_cpu_ms
 from bench.rules_data import INTERVAL, RULES, push, rule_file, small
-from bench.scrape import scraped
+from bench.scrape import TARGETS, scraped
 from bench.snmp import agent
 from bench.snmp import ours as snmp_polls
 from sentinel.model.labels import Labels
@@ -173,9 +173,9 @@ def small_rules(report: Report, folder: Path) -> None:
 
 
 def ingest(report: Report, folder: Path) -> None:
-    """From the poll of a 1,350-series switch to the stored sample, beside a scrape of as many series."""
+    """From the poll of a 1,350-series switch to the stored sample, beside scrapes of as many series and targets."""
     with agent() as port:
-        _, whole, _ = uvloop.run(snmp_polls(port))
+        _, whole, _ = uvloop.run(snmp_polls(port, TARGETS))
     count = 1350
     per = Figure(tuple(1000 * run / count for run in whole.runs), "µs CPU a sample")
     report.ours("poll to stored sample", per)

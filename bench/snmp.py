@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import uvloop
@@ -58,26 +60,32 @@ def module() -> SnmpModule:
     return SnmpModule("bench", shipped.walk, (), metrics, shipped.max_repetitions, 3, 5.0)
 
 
-async def ours(port: int) -> tuple[Figure, Figure, Figure]:
-    """ms CPU per poll: polls alone, polls stored in the head, and the first poll of a device."""
+async def ours(port: int, devices: int = 1) -> tuple[Figure, Figure, Figure]:
+    """ms CPU per poll: polls alone, polls stored in the head, and the first poll of a device.
+
+    Args:
+        devices: whose series the head holds: the polls are stored as those of one after the other.
+    """
     clock = SystemClock()
     driver = SnmpDriver({"bench": module()}, {}, clock=clock, registry=CollectorRegistry())
     target = Target("switch", "127.0.0.1", port, modules=("bench",))
-    collector, source, head = driver.open(target, "bench"), target.source("bench"), Head()
+    collector, head = driver.open(target, "bench"), Head()
+    sources = cycle([replace(target, name=f"switch{number}").source("bench") for number in range(devices)])
     await _polls(collector, 5)
 
     async def stored() -> None:
         for _ in range(POLLS):
             at = clock.now()
             reading = await collector.poll(at=at, timeout=10)
-            head.append([Batch(source, at, reading, up=True, duration=0.0)])
+            head.append([Batch(next(sources), at, reading, up=True, duration=0.0)])
 
     async def first() -> None:
         fresh = driver.open(target, "bench")
         await fresh.poll(at=0, timeout=10)
         await fresh.close()
 
-    await stored()
+    for _ in range(1 + devices // POLLS):
+        await stored()
     alone = [await _cpu(_polls(collector, POLLS)) / POLLS for _ in range(REPEAT)]
     whole = [await _cpu(stored()) / POLLS for _ in range(REPEAT)]
     walks = [await _cpu(first()) for _ in range(REPEAT)]

@@ -5,8 +5,8 @@ The silent ones accept connections and say nothing. What the polling takes witho
 sink that keeps nothing: what the connections after the first few have added, for each of them.
 
 The poll loops run on a clock that is faster than ours, so that minutes pass in seconds, except where memory is
-measured. Shares of a core are told per second of that clock; start delays in real seconds, under that many times the
-load.
+measured. Shares of a core are told per second of that clock; start delays in real seconds, under that many times
+the load.
 
 python -m bench.ssh_fleet --hosts 500 --speed 3 --minutes 5
 """
