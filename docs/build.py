@@ -7,7 +7,7 @@ import inspect
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -15,7 +15,7 @@ from pydantic_core import PydanticUndefined
 from docs.metrics import metrics_reference
 from sentinel.config.auth import SnmpAuth, SshAuth
 from sentinel.config.jump import JumpSettings
-from sentinel.config.notify import EmailSettings, RouteSettings, WebhookSettings
+from sentinel.config.notify import AnyReceiver, RouteSettings
 from sentinel.config.secret import Secret
 from sentinel.config.settings import DiscoverySettings, Settings, TargetSettings
 from sentinel.config.sweeps import SweepSettings
@@ -33,8 +33,8 @@ _TABLES: dict[str, list[tuple[str, type[BaseModel]]]] = {
     "discovery": [("[discovery]", DiscoverySettings), ("[[discovery.sweeps]]", SweepSettings)],
     "route": [("[route] and [[route.routes]]", RouteSettings)],
     "receiver": [
-        ('[[receiver]] with kind = "webhook"', WebhookSettings),
-        ('[[receiver]] with kind = "email"', EmailSettings),
+        (f'[[receiver]] with kind = "{get_args(model.model_fields["kind"].annotation)[0]}"', model)
+        for model in get_args(AnyReceiver)
     ],
 }
 

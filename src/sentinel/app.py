@@ -299,7 +299,12 @@ async def _feed_watchdog(systemd: Systemd, rules: RuleEngine, clock: SystemClock
 def _receivers(configuration: Configuration, clock: SystemClock) -> Mapping[str, Receiver]:
     daemon = configuration.settings.daemon
     return build_receivers(
-        configuration.settings.receiver, clock=clock, language=daemon.language, zone=daemon.timezone
+        configuration.settings.receiver,
+        clock=clock,
+        language=daemon.language,
+        zone=daemon.timezone,
+        notify=configuration.settings.notify,
+        folder=configuration.path.parent,
     )
 
 

@@ -23,6 +23,7 @@ from sentinel.config.settings import HistorySettings, Settings, load_document
 from sentinel.inventory.targets import Declaration, build_targets, jump_problem, read_targets
 from sentinel.model.problem import Problem, UnusableError, did_you_mean
 from sentinel.model.target import Target
+from sentinel.notify.checking import receiver_problems
 from sentinel.promql.engine import Engine
 from sentinel.rules.files import load_rules
 from sentinel.rules.rule import RuleGroup
@@ -93,6 +94,7 @@ def build(path: Path, expressions: Expressions | None = None) -> Configuration:
     base = path.parent
     problems = list(routing_problems(document, settings.route, settings.receiver))
     problems += _credentials(settings, document)
+    problems += receiver_problems(settings, document, base)
     problems += _without_file(document, ("collect", "collectors"), settings.collect.collectors, base)
     problems += _without_file(document, ("rules", "files"), settings.rules.files, base)
     modules = Modules()

@@ -17,6 +17,7 @@ from sentinel.cli import (
     discover,
     incidents,
     init,
+    notify,
     probe,
     query,
     targets,
@@ -47,6 +48,7 @@ app.command("discover")(discover.discover)
 app.command("topology")(topology.topology)
 app.command("alerts")(alerts.alerts)
 app.add_typer(incidents.app, name="incidents")
+app.add_typer(notify.app, name="notify")
 app.add_typer(token.app, name="token")
 app.add_typer(db.app, name="db")
 app.add_typer(testing.app, name="test")

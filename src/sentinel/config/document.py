@@ -112,9 +112,20 @@ def _problem(model: type[BaseModel], document: Document, at: Path, detail: Error
         return document.problem(where, f"unknown key '{name}'{hint}")
     if kind == "missing":
         return document.problem(where, f"'{name}' is missing")
+    if kind == "union_tag_not_found":
+        return document.problem(where, "'kind' is missing")
+    if kind == "union_tag_invalid":
+        return _unknown_kind(document, where, detail["ctx"])
     text = detail["msg"].removeprefix("Value error, ")
     prefix = f"{name}: " if where and isinstance(where[-1], str) else ""
     return document.problem(where, prefix + text, value=True)
+
+
+def _unknown_kind(document: Document, where: Path, context: Mapping[str, Any]) -> Problem:
+    """The tag of a table is none of those that there are."""
+    tag, known = str(context["tag"]), [one.strip(" '") for one in context["expected_tags"].split(",")]
+    hint = did_you_mean(tag, known) or f" (known: {', '.join(sorted(known))})"
+    return document.problem((*where, "kind"), f"unknown kind '{tag}'{hint}", value=True)
 
 
 def _real_path(document: Document, at: Path, loc: Path) -> Path:

@@ -14,7 +14,7 @@ from sentinel.config.auth import Auth
 from sentinel.config.document import Document, Written, validated
 from sentinel.config.files import read_text
 from sentinel.config.jump import Jump
-from sentinel.config.notify import ReceiverSettings, RouteSettings
+from sentinel.config.notify import NotifySettings, ReceiverSettings, RouteSettings
 from sentinel.config.remote import RemoteWriteSettings
 from sentinel.config.store import StoreSettings
 from sentinel.config.sweeps import SweepSettings
@@ -234,6 +234,7 @@ class Settings(Written):
     rules: RulesSettings = RulesSettings()
     route: RouteSettings | None = None
     receiver: tuple[ReceiverSettings, ...] = ()
+    notify: NotifySettings = NotifySettings()
     care: CareSettings = CareSettings()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
-from sentinel.config.notify import EmailSettings, RouteSettings, WebhookSettings
+from sentinel.config.notify import AnyReceiver, RouteSettings
 from sentinel.incidents.news import Event, Message, News
 from sentinel.model.alert import Alert
 from sentinel.notify.facts import facts_of
@@ -22,7 +22,7 @@ class Dispatch:
     def __init__(
         self,
         route: RouteSettings | None,
-        receivers: Sequence[WebhookSettings | EmailSettings],
+        receivers: Sequence[AnyReceiver],
         *,
         external_url: str,
     ) -> None:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from sentinel.notify.outbox import Waiting
+from sentinel.notify.pace import Pace
 from sentinel.notify.receiver import Outcome, Result
 from sentinel.runtime.supervise import backoff
 
@@ -22,6 +23,8 @@ class Lane:
     def __init__(self, receiver: str, concurrency: int) -> None:
         self.receiver = receiver
         self.concurrency = concurrency
+        self.pace = Pace()
+        """How often the far side takes a message."""
         self.stirred = asyncio.Event()
         """Something changed: new rows, a free slot."""
         self.seen = 0
@@ -66,8 +69,9 @@ class Lane:
         slots = 1 if self._failures else self.concurrency
         if self._flying >= slots or now < self._paused_until:
             return None
-        if not self._ready or self._ready[0][0] > now:
+        if not self._ready or self._ready[0][0] > now or self.pace.wait(now) > 0:
             return None
+        self.pace.note(now)
         _, _, incident = heapq.heappop(self._ready)
         self._flying += 1
         return self._queues[incident][0]
@@ -84,7 +88,7 @@ class Lane:
         slots = 1 if self._failures else self.concurrency
         if self._flying >= slots or not self._ready:
             return None
-        return max(self._paused_until - now, self._ready[0][0] - now, 0.0)
+        return max(self._paused_until - now, self._ready[0][0] - now, self.pace.wait(now), 0.0)
 
     def done(self, row: Waiting, outcome: Outcome | None, now: float) -> None:
         """What became of a row that was taken; None: it was dropped unsent."""

@@ -17,9 +17,12 @@ from sentinel.incidents.book import one_line
 from sentinel.model.durations import format_duration
 from sentinel.notify.facts import AlertFacts, Facts
 from sentinel.notify.receiver import Delivery
+from sentinel.notify.story import Teller
 from sentinel.notify.texts import CALM, COLOURS, TEXTS, Language, reason_in
+from sentinel.notify.wording import Wording
 
 MAX_SUBJECT = 180
+MAX_TEXT = 60_000
 MAX_LABELS = 600
 _PLAIN_WIRE = SMTP.clone(cte_type="7bit")
 """Understood by every mail server, whatever it announces."""
@@ -28,9 +31,23 @@ _PLAIN_WIRE = SMTP.clone(cte_type="7bit")
 class Letters:
     """Writes the mails of one receiver."""
 
-    def __init__(self, *, language: Language, zone: ZoneInfo) -> None:
+    def __init__(
+        self,
+        *,
+        language: Language,
+        zone: ZoneInfo,
+        wording: Wording | None = None,
+        html_wording: Wording | None = None,
+    ) -> None:
+        """
+        Args:
+            wording: subject and texts of the operator's own; None: the shipped ones.
+            html_wording: the same with words made safe for HTML.
+        """
         self._language: Language = language
         self._zone = zone
+        self._wording = wording or Wording("email", Teller("", language, zone))
+        self._html_wording = html_wording or self._wording
         loader = PackageLoader("sentinel.notify", "templates")
         self._text = Environment(  # noqa: S701  plain text; the HTML below escapes
             loader=loader, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
@@ -48,9 +65,7 @@ class Letters:
         message = EmailMessage(policy=_PLAIN_WIRE)
         message["From"] = _address(sender)
         message["To"] = [_address(recipient) for recipient in recipients]
-        message["Subject"] = one_line(
-            f"[{values['t'][facts['event']]}] [{facts['grade']}] {facts['title']}", MAX_SUBJECT
-        )
+        message["Subject"] = one_line(self._wording.text("subject", facts, limit=MAX_SUBJECT), MAX_SUBJECT)
         message["Date"] = format_datetime(datetime.fromtimestamp(now, self._zone))
         domain = parseaddr(sender)[1].rpartition("@")[2]
         thread = f"<incident.{facts['incident']}.{int(facts['opened_at'])}@{domain}>"
@@ -60,8 +75,10 @@ class Letters:
         message["Auto-Submitted"] = "auto-generated"
         message["X-Sentinel-Incident"] = str(facts["incident"])
         message["Idempotency-Key"] = delivery.key
-        message.set_content(self._text.render(values))
-        message.add_alternative(self._html.render(values), subtype="html")
+        message.set_content(self._wording.text("text", facts, limit=MAX_TEXT) or self._text.render(values))
+        html = self._html_wording.text("html", facts, limit=MAX_TEXT)
+        if html or not self._wording.has_own("text"):
+            message.add_alternative(html or self._html.render(values), subtype="html")
         return message
 
     def _values(self, facts: Facts) -> dict[str, Any]:

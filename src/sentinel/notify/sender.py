@@ -14,6 +14,7 @@ from sentinel.db.errors import reason_of
 from sentinel.notify.lane import Lane
 from sentinel.notify.marker import Marker
 from sentinel.notify.outbox import Mark, Waiting, backlog, bury_orphans, drop, fetch, waiting
+from sentinel.notify.pace import Pace
 from sentinel.notify.receiver import Delivery, Outcome, Receiver, Result
 from sentinel.runtime.clock import Clock
 from sentinel.runtime.supervise import backoff
@@ -123,6 +124,7 @@ class Sender:
                     self._lanes[name].concurrency = receiver.concurrency
                     continue
                 lane = self._lanes[name] = Lane(name, receiver.concurrency)
+                lane.pace = Pace(getattr(receiver, "limits", ()))
                 self._tasks[name] = lanes.create_task(self._serve(lane, flights), name=f"lane {name}")
             if self._retired:
                 retired, self._retired = self._retired, []

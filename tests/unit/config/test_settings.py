@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from docs.build import configuration_reference
@@ -13,7 +14,7 @@ from pydantic import BaseModel
 from sentinel.config.address import split_address, split_place
 from sentinel.config.auth import SnmpAuth, SshAuth
 from sentinel.config.document import validated
-from sentinel.config.notify import EmailSettings, RouteSettings, WebhookSettings
+from sentinel.config.notify import AnyReceiver, RouteSettings
 from sentinel.config.settings import Settings, TargetSettings, load_settings
 from sentinel.config.sweeps import SweepSettings
 from sentinel.config.toml import parse_toml
@@ -23,7 +24,8 @@ ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "config.example.toml"
 REFERENCE = ROOT / "docs/reference/configuration.md"
 
-TABLES = (SnmpAuth, SshAuth, TargetSettings, SweepSettings, RouteSettings, WebhookSettings, EmailSettings)
+RECEIVERS = get_args(AnyReceiver)
+TABLES = (SnmpAuth, SshAuth, TargetSettings, SweepSettings, RouteSettings, *RECEIVERS)
 
 
 def _models() -> Iterator[type[BaseModel]]:
@@ -45,12 +47,13 @@ def test_the_example_loads_as_it_is() -> None:
 
 def test_the_example_loads_with_every_key_taken_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in re.findall(r'env = "(\w+)"', EXAMPLE.read_text()):
-        monkeypatch.setenv(name, "x")
+        monkeypatch.setenv(name, "http://127.0.0.1/of-some-length")
     (tmp_path / "secret").write_text("http://127.0.0.1/")
     text = re.sub(r"^#(?=[\[a-z])", "", EXAMPLE.read_text(), flags=re.MULTILINE)
     text = re.sub(r'file = "/etc/[^"]*"', f'file = "{tmp_path}/secret"', text)
     settings = validated(Settings, parse_toml(text, "example"))
-    assert {receiver.kind for receiver in settings.receiver} == {"webhook", "email"}
+    kinds = {get_args(model.model_fields["kind"].annotation)[0] for model in RECEIVERS}
+    assert {receiver.kind for receiver in settings.receiver} == kinds
 
 
 @pytest.mark.parametrize(("model", "key"), sorted(_keys(), key=str))

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from email.utils import parseaddr
-from zoneinfo import ZoneInfo
 
 import aiosmtplib
 from aiosmtplib import SMTPResponse
 
-from sentinel.config.notify import EmailSettings, split_smarthost
+from sentinel.config.receivers.mail import EmailSettings, split_smarthost
 from sentinel.incidents.book import one_line
+from sentinel.notify.escape import markup
 from sentinel.notify.letter import Letters
 from sentinel.notify.receiver import Delivery, Outcome, Result
 from sentinel.notify.redaction import Redaction
-from sentinel.notify.texts import Language
+from sentinel.notify.surroundings import Surroundings
 
 MAX_DETAIL = 200
 ACCEPTED = "accepted"
@@ -28,15 +28,18 @@ REFUSED = "refused"
 class Email:
     kind = "email"
 
-    def __init__(
-        self, settings: EmailSettings, *, now: Callable[[], float], language: Language, zone: ZoneInfo
-    ) -> None:
+    def __init__(self, settings: EmailSettings, around: Surroundings) -> None:
         self._settings = settings
         self.timeout = settings.timeout
         self.concurrency = settings.concurrency
-        self._now = now
+        self._now = around.now
         self._host, self._port = split_smarthost(settings.smarthost)
-        self._letters = Letters(language=settings.language or language, zone=zone)
+        self._letters = Letters(
+            language=settings.language or around.language,
+            zone=around.zone,
+            wording=around.wording(self.kind, settings),
+            html_wording=around.wording(self.kind, settings, markup),
+        )
         self._tls = ssl.create_default_context(cafile=settings.ca_file)
         self._redaction = Redaction([settings.password.reveal()] if settings.password else [])
 

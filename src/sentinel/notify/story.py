@@ -1,0 +1,127 @@
+"""What templates see of a message: the facts in the receiver's language, with every word made safe for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sentinel.incidents.book import one_line
+from sentinel.model.durations import format_duration
+from sentinel.notify.escape import Escape, as_it_is
+from sentinel.notify.facts import AlertFacts, Facts
+from sentinel.notify.texts import CALM, COLOURS, TEXTS, Language, reason_in
+from sentinel.rules.template import Struct
+
+MAX_TITLE = 400
+MAX_LABELS = 600
+MAX_DESCRIPTION = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """How facts are told to one receiver."""
+
+    receiver: str
+    language: Language
+    zone: ZoneInfo
+    escape: Escape = as_it_is
+
+    def story(self, facts: Facts, *, alerts: int | None = None) -> Struct:
+        """
+        Args:
+            alerts: how many of them are told; the rest is counted. None: all.
+        """
+        t = TEXTS[self.language]
+        shown = facts["alerts"] if alerts is None else facts["alerts"][:alerts]
+        is_over = facts["event"] == "resolved"
+        ended = facts["resolved_at"] if is_over else None
+        listed = tuple(self._alert(alert) for alert in shown)
+        labels = [self._words(alert["labels"]) for alert in facts["alerts"]]
+        annotations = [self._words(alert["annotations"]) for alert in facts["alerts"]]
+        fields: dict[str, Any] = {
+            "Receiver": self.escape(self.receiver),
+            "Event": facts["event"],
+            "Status": "resolved" if is_over else "firing",
+            "Word": t[facts["event"]],  # type: ignore[literal-required]
+            "Incident": facts["incident"],
+            "Grade": facts["grade"],
+            "State": facts["state"],
+            "Title": self._line(facts["title"], MAX_TITLE),
+            "Target": self._line(facts["target"], 200),
+            "Since": self._time(facts["opened_at"]),
+            "Until": self._time(ended) if ended else "",
+            "Lasted": format_duration(round(ended - facts["opened_at"])) if ended else "",
+            "By": self._line(facts["resolved_by"] if is_over else facts["acknowledged_by"], 200),
+            "Reason": self._line(reason_in(self.language, facts["reason"]), 200),
+            "URL": page_of(facts),
+            "ExternalURL": facts["external_url"],
+            "GroupLabels": self._words(facts["grouping"]),
+            "CommonLabels": common(labels),
+            "CommonAnnotations": common(annotations),
+            "Alerts": listed,
+            "Firing": tuple(alert for alert in listed if alert.fields["Status"] == "firing"),
+            "Resolved": tuple(alert for alert in listed if alert.fields["Status"] == "resolved"),
+            "Truncated": facts["truncated"] + len(facts["alerts"]) - len(shown),
+            "Total": facts["total"],
+            "Colour": colour_of(facts),
+            "Language": self.language,
+            "T": dict(t),
+        }
+        return Struct(fields)
+
+    def _alert(self, alert: AlertFacts) -> Struct:
+        labels, annotations = alert["labels"], alert["annotations"]
+        shown = ", ".join(f"{name}={value}" for name, value in labels.items() if name != "alertname")
+        title = annotations.get("summary") or labels.get("alertname", "")
+        ended = alert["ends_at"]
+        fields: dict[str, Any] = {
+            "Status": alert["status"],
+            "Word": TEXTS[self.language][alert["status"]],  # type: ignore[literal-required]
+            "Unknown": alert["unknown"],
+            "Title": self._line(title, 300),
+            "Text": self._line(shown, MAX_LABELS),
+            "Description": self._line(annotations.get("description", ""), MAX_DESCRIPTION),
+            "Runbook": self._line(annotations.get("runbook_url", ""), 500),
+            "Labels": self._words(labels),
+            "Annotations": self._words(annotations),
+            "StartsAt": self._time(alert["starts_at"]),
+            "EndsAt": "" if ended is None else self._time(ended),
+            "Fingerprint": alert["fingerprint"],
+            "Value": "" if alert["value"] is None else f"{alert['value']:.10g}",
+        }
+        return Struct(fields)
+
+    def _words(self, pairs: Mapping[str, str]) -> dict[str, str]:
+        return {name: self._line(value, 1024) for name, value in pairs.items()}
+
+    def _line(self, text: str, limit: int) -> str:
+        return self.escape(one_line(text, limit))
+
+    def _time(self, at: float) -> str:
+        return datetime.fromtimestamp(at, self.zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def page_of(facts: Facts) -> str:
+    """The incident's page."""
+    return f"{facts['external_url']}/incidents/{facts['incident']}"
+
+
+def colour_of(facts: Facts) -> str:
+    return CALM if facts["event"] == "resolved" else COLOURS[facts["grade"]]
+
+
+def common(sets: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """What all of them have, with the same value."""
+    everything = list(sets)
+    if not everything:
+        return {}
+    first, *others = everything
+    return {name: value for name, value in first.items() if all(o.get(name) == value for o in others)}
+
+
+def rfc3339(at: float) -> str:
+    text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
