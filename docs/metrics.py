@@ -25,7 +25,7 @@ from sentinel.runtime.follow import LoopMetrics
 from sentinel.runtime.supervise import Supervisor
 from sentinel.series.head import Head
 from sentinel.series.history.metrics import HistoryMetrics
-from sentinel.series.remote.metrics import RemoteMetrics
+from sentinel.series.remote.metrics import IntakeMetrics, RemoteMetrics
 from sentinel.sweeps import SweepMetrics
 from sentinel.web.live import LiveMetrics
 
@@ -39,6 +39,7 @@ _PARTS: tuple[tuple[str, Callable[[CollectorRegistry], object]], ...] = (
     ("Backup and retention", CareMetrics),
     ("History", HistoryMetrics),
     ("Remote write", RemoteMetrics),
+    ("Samples from others", IntakeMetrics),
     ("Configuration", ReloadMetrics),
     ("Sweeps", SweepMetrics),
     ("Pages", LiveMetrics),

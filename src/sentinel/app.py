@@ -6,8 +6,8 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, nullcontext
 from pathlib import Path
 
 import uvloop
@@ -48,7 +48,8 @@ from sentinel.series.head import Head
 from sentinel.series.history.history import History
 from sentinel.series.history.metrics import HistoryMetrics
 from sentinel.series.history.store import Limits
-from sentinel.series.remote.metrics import RemoteMetrics
+from sentinel.series.remote.intake import LAG_SPARE, Intake
+from sentinel.series.remote.metrics import IntakeMetrics, RemoteMetrics
 from sentinel.series.remote.writer import RemoteWriter
 from sentinel.sweeps import Sweeps
 from sentinel.web.app import create_app
@@ -76,19 +77,19 @@ async def _run(path: Path) -> None:
     settings = load_settings(path)
     set_up_logs(settings.daemon.log_level)
     clock, registry, systemd, stop = SystemClock(), CollectorRegistry(), Systemd(), asyncio.Event()
-    head = Head(retention=settings.history.memory)
+    head = Head(retention=settings.history.memory, lag=settings.intake.lag + LAG_SPARE)
     engine = Engine(head, horizon=settings.history.reach)
     running = build(path, engine)
     receivers = _receivers(running, clock)
     async with AsyncExitStack() as stack:
         channel = stack.enter_context(listen(*settings.web.address))
-        if (trap_channel := _trap_channel(running)) is not None:
-            stack.enter_context(trap_channel)
+        trap_channel = stack.enter_context(_trap_channel(running) or nullcontext())
         db = await stack.enter_async_context(
             Database.open(settings.store.url, clock=clock, data_dir=running.data_dir)
         )
         history = await stack.enter_async_context(_history(running, engine, clock, registry))
         writers = await stack.enter_async_context(_remote_writers(running, head, clock, registry))
+        intake = stack.enter_context(_intake(running, head, clock, registry))
         numbers = await stack.enter_async_context(_interface_numbers(db, running))
         drivers = Drivers(clock, registry, ssh_connects=settings.collect.ssh_connects, numbers=numbers)
         stack.push_async_callback(drivers.close)
@@ -115,7 +116,8 @@ async def _run(path: Path) -> None:
             external_labels=Labels(settings.rules.external_labels),
             external_url=settings.daemon.external_url,
             grace=settings.care.restart_grace,
-            is_waiting=loops.is_waiting,
+            is_waiting=lambda labels: loops.is_waiting(labels) or intake.is_waiting(labels),
+            may_be_sent=intake.may_send,
         )
         rules.restore(await ledger.load_alerts(), clock.now(), stopped_at=await last_alive(db))
         traps = Traps(
@@ -161,6 +163,7 @@ async def _run(path: Path) -> None:
             reload=reloader.reload,
             drivers=drivers,
             running=lambda: reloader.running,
+            intake=intake,
         )
         app = create_app(faces, registry)
         _obey_signals(stop, reloader, systemd)
@@ -176,6 +179,7 @@ async def _run(path: Path) -> None:
                 "sender": sender.run,
                 **({"history": history.run} if history is not None else {}),
                 **{f"remote write {name}": writer.run for name, writer in writers.items()},
+                "intake": intake.run,
                 "web": lambda: serve(app, channel),
                 "care": care.run,
                 "sweeps": sweeps.run,
@@ -250,6 +254,20 @@ async def _remote_writers(
     finally:
         for writer in writers.values():
             await writer.close()
+
+
+@contextmanager
+def _intake(
+    running: Configuration, head: Head, clock: Clock, registry: CollectorRegistry
+) -> Iterator[Intake]:
+    """Samples from others; what still waits for its company at the end goes to the head then."""
+    settings, metrics = running.settings, IntakeMetrics(registry)
+    intake = Intake(settings.intake, head, retention=settings.history.memory, clock=clock, metrics=metrics)
+    intake.resume()
+    try:
+        yield intake
+    finally:
+        intake.flush()
 
 
 @asynccontextmanager

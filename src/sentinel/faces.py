@@ -13,7 +13,7 @@ from sentinel.collect.snmp.on_demand import Scrape
 from sentinel.config.auth import SnmpAuth
 from sentinel.config.settings import Settings
 from sentinel.db.database import Database
-from sentinel.db.tokens import verify_token
+from sentinel.db.tokens import digest, verify_token
 from sentinel.incidents.incidents import Incidents
 from sentinel.incidents.ledger import Ledger
 from sentinel.model.batch import Reading
@@ -28,9 +28,13 @@ from sentinel.runtime.clock import Clock
 from sentinel.series.exposition import render
 from sentinel.series.head import Head
 from sentinel.series.matcher import Matcher, MatchOperator
+from sentinel.series.remote.intake import Intake
 from sentinel.web.seams import Faces, OnDemandRules, ProbeRules, Reload, Scope, Site, Vitals
 
 WRITERS = ("operator", "admin")
+SENDERS = ("sender", *WRITERS)
+SENDER_KNOWN = 5.0
+"""Seconds for which a token that was valid is taken as valid again, for samples only."""
 
 STUCK = 30.0
 """Seconds without a sign of life from the rule loop after which the daemon counts as sick."""
@@ -52,6 +56,7 @@ def build_faces(
     reload: Reload,
     drivers: Drivers,
     running: Callable[[], Configuration],
+    intake: Intake,
 ) -> Faces:
     """Everything the web needs, out of the daemon's parts."""
     site = Site(
@@ -70,12 +75,13 @@ def build_faces(
         fleet=loops,
         exposition=_Exposition(head, registry, clock),
         health=_Health(clock=clock, registry=registry, rules=rules, ledger=ledger, loops=loops, db=db),
-        tokens=_Tokens(db),
+        tokens=_Tokens(db, clock),
         reload=reload,
         site=site,
         clock=clock,
         on_demand=_OnDemand(drivers, running),
         probing=_Probing(drivers, running),
+        receiving=intake if settings.intake.enabled else None,
     )
 
 
@@ -177,12 +183,29 @@ class _Health:
 
 
 class _Tokens:
-    def __init__(self, db: Database) -> None:
-        self._db = db
+    """Looks tokens up; one that sends samples every moment is looked up now and then."""
 
-    async def verify(self, text: str, /) -> str | None:
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+        self._senders: dict[str, tuple[float, str]] = {}
+        """By digest: until when (monotonic seconds) the token counts as valid, and its name."""
+
+    async def verify(self, text: str, /, *, sends: bool = False) -> str | None:
+        if not sends:
+            token = await verify_token(self._db, text)
+            return token.name if token is not None and token.role in WRITERS else None
+        key, now = digest(text), self._clock.monotonic()
+        until, name = self._senders.get(key, (now, ""))
+        if now < until:
+            return name
         token = await verify_token(self._db, text)
-        return token.name if token is not None and token.role in WRITERS else None
+        if token is None or token.role not in SENDERS:
+            self._senders.pop(key, None)
+            return None
+        self._senders = {each: known for each, known in self._senders.items() if known[0] > now}
+        self._senders[key] = (now + SENDER_KNOWN, token.name)
+        return token.name
 
 
 def _total(registry: CollectorRegistry, name: str) -> float:

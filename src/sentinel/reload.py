@@ -57,6 +57,9 @@ _FIXED = (
     ("care", "backup_at"),
     ("care", "restart_grace"),
     ("history", "remote_write"),
+    ("intake", "enabled"),
+    ("intake", "max_series"),
+    ("intake", "lag"),
 )
 """Keys that a running daemon cannot take over."""
 

@@ -44,15 +44,23 @@ class NodeExporter:
         deadline = time.monotonic() + _DEADLINE
         while not self._answers():
             if time.monotonic() > deadline or self._process.poll() is not None:
-                self.__exit__()
+                self.stop()
                 raise TimeoutError(f"node_exporter does not answer: {self._log.read_text()}")
             time.sleep(0.02)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
         assert self._process is not None
         self._process.kill()  # which `unshare` hands on; it sits out SIGTERM
         self._process.wait(_DEADLINE)
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT."""
+        return self._url.removeprefix("http://").partition("/")[0]
 
     def scrape(self) -> dict[Labels, float]:
         """Series of one scrape."""

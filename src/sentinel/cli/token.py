@@ -29,7 +29,7 @@ def create(
     name: Name,
     config: ConfigPath,
     role: Annotated[
-        Literal["viewer", "operator", "admin"], typer.Option(help="What it may do.")
+        Literal["viewer", "sender", "operator", "admin"], typer.Option(help="What it may do.")
     ] = "operator",
     output: OutputOption = Output.TABLE,
 ) -> None:

@@ -13,6 +13,7 @@ from sentinel.config.address import is_loopback, split_listen, split_place
 from sentinel.config.auth import Auth
 from sentinel.config.document import Document, Written, validated
 from sentinel.config.files import read_text
+from sentinel.config.intake import IntakeSettings
 from sentinel.config.jump import Jump
 from sentinel.config.notify import NotifySettings, ReceiverSettings, RouteSettings
 from sentinel.config.remote import RemoteWriteSettings
@@ -226,6 +227,7 @@ class Settings(Written):
     web: WebSettings = WebSettings()
     store: StoreSettings = StoreSettings()
     history: HistorySettings = HistorySettings()
+    intake: IntakeSettings = IntakeSettings()
     collect: CollectSettings = CollectSettings()
     auth: dict[str, Auth] = Field(default_factory=dict)
     target: tuple[TargetSettings, ...] = ()

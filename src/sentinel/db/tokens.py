@@ -18,7 +18,8 @@ from sentinel.db.audit import write_audit
 from sentinel.db.database import Database
 from sentinel.db.tables import token
 
-Role = Literal["viewer", "operator", "admin"]
+Role = Literal["viewer", "sender", "operator", "admin"]
+"""A sender may hand in samples (/api/v1/write), and nothing else."""
 PREFIX = "snt_"
 MAX_NAME = 100
 USED_EVERY = 60.0
@@ -50,7 +51,7 @@ async def create_token(db: Database, name: str, role: str = "operator", *, actor
     if not name or len(name) > MAX_NAME or not name.isprintable() or name != name.strip():
         raise TokenError(f"a token needs a name of 1 to {MAX_NAME} printable characters")
     if role not in get_args(Role):
-        raise TokenError(f"no such role: {role!r} (viewer, operator or admin)")
+        raise TokenError(f"no such role: {role!r} (viewer, sender, operator or admin)")
     plain = PREFIX + secrets.token_urlsafe(32)
     at = db.clock.now()
     async with db.transaction() as connection:

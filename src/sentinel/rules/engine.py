@@ -62,12 +62,14 @@ class RuleEngine:
         external_url: str = "",
         grace: float = 60.0,
         is_waiting: Callable[[Labels], bool] = lambda _: False,
+        may_be_sent: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """
         Args:
             grace: seconds after `restore` in which an alert that is not returned stays as it was.
             is_waiting: whether something that could feed an alert with these labels has yet to be polled for
                 the first time; the alert stays as it is until then.
+            may_be_sent: whether somebody else may send series of an instance that is no target.
         """
         self._queries = Queries(expressions)
         self._ledger = ledger
@@ -85,6 +87,7 @@ class RuleEngine:
             is_waiting,
         )
         self._instances: frozenset[str] | None = None
+        self._may_be_sent = may_be_sent
         self._runs: list[GroupRun] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._tasks_of: asyncio.TaskGroup | None = None
@@ -311,7 +314,9 @@ class RuleEngine:
 
     def _is_removed(self, labels: Labels) -> bool:
         instance = labels.get("instance")
-        return instance is not None and self._instances is not None and instance not in self._instances
+        if instance is None or self._instances is None or instance in self._instances:
+            return False
+        return not self._may_be_sent(instance)
 
     def _note_expansion_failure(self, _text: str) -> None:
         self._metrics.expansion_failures.inc()

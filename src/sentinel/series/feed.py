@@ -15,6 +15,9 @@ from sentinel.series.pool import SINK, Index, Pool
 from sentinel.series.witness import Rows, Witness
 
 _NOTHING: Final = np.empty(0, np.intp)
+AHEAD: Final = 2
+"""Ticks by which polls may be ahead of their interval before the newest one of a tick stands for it."""
+
 _ABSENT: Final = float(np.uint64(ABSENT_BITS).view(np.float64))
 
 
@@ -75,7 +78,7 @@ class Feed:
             return False
         expected = self._base_tick + round((at - self._base_at) / self.pool.interval)
         tick = max(expected, self.tick + 1)
-        if tick > expected + 2:
+        if tick > expected + AHEAD:
             # Polled more often than its interval: the newest poll of a tick stands for it.
             tick = self.tick
         is_open = self.pool.begin(self.slot, tick, at)

@@ -16,7 +16,7 @@ from sentinel.series.matcher import Matcher
 from sentinel.series.metric import Block, Metric, codes_in_use
 from sentinel.series.placing import Group, Groups, meta_groups, own_codes
 from sentinel.series.pool import Index, Pool, milliseconds
-from sentinel.series.received import ReceivedFeed
+from sentinel.series.received import ReceivedFeed, Sent
 from sentinel.series.selecting import Selections
 from sentinel.series.selection import Selection
 from sentinel.series.symbols import Symbols
@@ -25,9 +25,6 @@ from sentinel.series.witness import Witness
 
 LOOKBACK: Final = 300.0
 """Seconds for which a sample stands for its series, as in Prometheus."""
-
-LAG: Final = 600.0
-"""Seconds by which received samples may be older than the newest ones, if nobody says otherwise."""
 
 UP: Final = "up"
 DURATION: Final = "sentinel_poll_duration_seconds"
@@ -56,7 +53,7 @@ class Head:
     Not thread-safe: appended to and read from the loop's thread.
     """
 
-    def __init__(self, *, retention: float = 3600.0, recent: float = LOOKBACK, lag: float = LAG) -> None:
+    def __init__(self, *, retention: float = 3600.0, recent: float = LOOKBACK, lag: float = 600.0) -> None:
         """
         Args:
             retention: seconds for which samples are kept.
@@ -136,6 +133,14 @@ class Head:
     def judge(self, source: Source, *, is_up: bool) -> None:
         """Say whether a received source can be relied on: its sender talks, and can read it himself."""
         self._received_feed(source).judge(is_up=is_up)
+
+    def received(self) -> list[Sent]:
+        """What is here of received sources: after a restart, for who takes their samples."""
+        return [feed.sent() for feed in self._feeds.values() if isinstance(feed, ReceivedFeed)]
+
+    def is_crowded(self, source: Source, at: float) -> bool:
+        """Whether a received source polled then would have more polls than its interval has room for."""
+        return self._received_feed(source).is_crowded(at)
 
     def describe(self, families: Mapping[str, Family]) -> None:
         """Say what metrics mean, where no layout does."""

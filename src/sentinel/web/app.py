@@ -23,6 +23,7 @@ from sentinel.web.pages import Pages, page_router
 from sentinel.web.parameters import ApiError
 from sentinel.web.probing import probing_router
 from sentinel.web.prometheus import answer_error, failure, prometheus_router
+from sentinel.web.receiving import receiving_route
 from sentinel.web.rendering import Rendering
 from sentinel.web.seams import Faces
 
@@ -47,6 +48,7 @@ def create_app(faces: Faces, registry: CollectorRegistry) -> FastAPI:
         responses={422: {"description": "The request cannot be read"}},
     )
     app.state.live = live
+    app.router.routes.insert(0, receiving_route(faces))
     app.include_router(machine_router(faces))
     app.include_router(on_demand_router(faces))
     app.include_router(probing_router(faces))

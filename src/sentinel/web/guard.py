@@ -16,8 +16,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sentinel.web.seams import Site, Tokens
 
+WRITE = "/api/v1/write"
+"""Where others hand in samples."""
 MAX_BODY = 1024 * 1024
 """Bytes that a request may carry."""
+MAX_SAMPLES_BODY = 8 * 1024 * 1024
+"""Bytes of samples that a request may carry, compressed."""
 BODY_DEADLINE = 10.0
 """Seconds in which a request's body has to arrive."""
 
@@ -27,8 +31,8 @@ READING_POSTS = frozenset(
 """POST routes that only read: Grafana sends long expressions this way."""
 STREAMS = frozenset({"/live"})
 """Answers without an end."""
-OPEN_TO_ANY_HOST = frozenset({"/metrics", "/snmp", "/probe", "/-/healthy", "/-/ready"})
-"""Read by machines under whatever name they know; nothing there is for browsers."""
+OPEN_TO_ANY_HOST = frozenset({"/metrics", "/snmp", "/probe", "/-/healthy", "/-/ready", WRITE})
+"""Asked by machines under whatever name they know; nothing there is for browsers."""
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "; ".join(
@@ -54,7 +58,7 @@ SECURITY_HEADERS = {
 
 
 class TooLargeError(Exception):
-    """The body is larger than MAX_BODY."""
+    """The body is larger than it may be."""
 
 
 class Hosts:
@@ -113,7 +117,7 @@ class Guard:
         try:
             receive = await _whole_body(scope, receive)
         except TooLargeError:
-            await _text(413, f"more than {MAX_BODY} bytes sent")(scope, receive, send)
+            await _text(413, f"more than {_limit(scope)} bytes sent")(scope, receive, send)
             return
         except TimeoutError:
             await _text(408, "the body did not arrive in time")(scope, receive, send)
@@ -144,7 +148,7 @@ class Guard:
         if scope["method"] not in ("POST", "PUT", "PATCH", "DELETE"):
             return _text(405, "method not allowed")
         given = bearer(Headers(scope=scope))
-        actor = await self._tokens.verify(given) if given else None
+        actor = await self._tokens.verify(given, sends=scope["path"] == WRITE) if given else None
         if actor is None:
             text = "the token is not valid" if given else "this needs 'Authorization: Bearer TOKEN'"
             return _text(401, text, {"WWW-Authenticate": 'Bearer realm="sentinel"'})
@@ -205,12 +209,12 @@ async def _whole_body(scope: Scope, receive: Receive) -> Receive:
     """The request with its body read, bounded in size and time; later messages (disconnect) come as before.
 
     Raises:
-        TooLargeError: more than MAX_BODY bytes announced or sent.
+        TooLargeError: more bytes announced or sent than there may be.
         TimeoutError: not here within BODY_DEADLINE.
     """
-    headers = Headers(scope=scope)
+    headers, limit = Headers(scope=scope), _limit(scope)
     announced = headers.get("content-length", "0")
-    if not announced.isdecimal() or int(announced) > MAX_BODY:
+    if not announced.isdecimal() or int(announced) > limit:
         raise TooLargeError
     if announced == "0" and "transfer-encoding" not in headers:
         return receive
@@ -223,10 +227,15 @@ async def _whole_body(scope: Scope, receive: Receive) -> Receive:
                 break
             chunks.append(message.get("body", b""))
             size += len(chunks[-1])
-            if size > MAX_BODY:
+            if size > limit:
                 raise TooLargeError
             more = message.get("more_body", False)
     return _replay(b"".join(chunks), receive)
+
+
+def _limit(scope: Scope) -> int:
+    """Bytes that a body may have."""
+    return MAX_SAMPLES_BODY if scope["path"] == WRITE else MAX_BODY
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -24,6 +24,7 @@ from sentinel.promql.value import Value
 from sentinel.rules.status import GroupStatus
 from sentinel.runtime.clock import Clock, SystemClock
 from sentinel.series.matcher import Matcher
+from sentinel.series.remote.verdict import Verdict
 
 Result = TypeVar("Result")
 Scope = Literal["self", "fleet"]
@@ -192,8 +193,12 @@ class Health(Protocol):
 class Tokens(Protocol):
     """API tokens."""
 
-    async def verify(self, text: str, /) -> str | None:
-        """Name of the valid operator token with that text."""
+    async def verify(self, text: str, /, *, sends: bool = False) -> str | None:
+        """Name of the valid operator token with that text.
+
+        Args:
+            sends: it is for handing in samples: a sender's token will do, and a revoked one may for some seconds.
+        """
         ...
 
 
@@ -241,6 +246,14 @@ class Probing(Protocol):
         ...
 
 
+class Receiving(Protocol):
+    """Samples from others."""
+
+    async def take(self, body: bytes, sender: str, /) -> Verdict:
+        """A remote write request. Raises: WireError: it cannot be read."""
+        ...
+
+
 Reload = Callable[[], Awaitable[Sequence[Problem]]]
 """Read the whole configuration again. Empty: it is in force; otherwise nothing has changed."""
 
@@ -276,6 +289,8 @@ class Faces:
     clock: Clock = field(default_factory=SystemClock)
     on_demand: OnDemand | None = None
     probing: Probing | None = None
+    receiving: Receiving | None = None
+    """None: samples from others are not taken."""
 
 
 GRADES = tuple(Grade)

@@ -28,6 +28,7 @@ from sentinel.runtime.clock import Clock, ManualClock
 from sentinel.web.seams import Faces, Matchers, Result, Scope, Site, Vitals
 
 TOKEN = "stl_ok"
+SENDER_TOKEN = "stl_sender"
 NOW = 1_700_000_000.0
 
 
@@ -248,7 +249,9 @@ class FakeHealth:
 
 
 class FakeTokens:
-    async def verify(self, text: str) -> str | None:
+    async def verify(self, text: str, *, sends: bool = False) -> str | None:
+        if sends and text == SENDER_TOKEN:
+            return "prometheus"
         return "li.wei" if text == TOKEN else None
 
 

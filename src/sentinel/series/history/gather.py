@@ -136,7 +136,7 @@ class Told:
     """What a segment has been told: the same source, shape or family is said once."""
 
     _numbers: dict[Rows, int] = field(default_factory=dict)
-    _sources: dict[tuple[str, str, Labels, float], int] = field(default_factory=dict)
+    _sources: dict[tuple[str, str, Labels, float, bool], int] = field(default_factory=dict)
     _shapes: dict[tuple[Layout, tuple[str, ...]], int] = field(default_factory=dict)
     _families: dict[str, Family] = field(default_factory=dict)
     _own_shapes: int = 0
@@ -159,11 +159,11 @@ class Told:
         return said
 
     def _source(self, source: Source, said: list[Any]) -> int:
-        key = (source.target, source.module, source.labels, source.interval)
+        key = (source.target, source.module, source.labels, source.interval, source.is_received)
         number = self._sources.get(key)
         if number is None:
             number = self._sources[key] = len(self._sources)
-            said.append([number, source.target, source.module, dict(source.labels), source.interval])
+            said.append([number, source.target, source.module, dict(source.labels), *key[3:]])
         return number
 
     def _shape(self, rows: Rows, said: list[Any]) -> int:

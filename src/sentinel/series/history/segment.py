@@ -181,8 +181,10 @@ class Segment:
             self.forgotten[str(target), str(module)] = self._count
 
     def _learn(self, said: dict[str, Any]) -> None:
-        for number, target, module, labels, interval in said["sources"]:
-            self._sources[int(number)] = Source(str(target), str(module), Labels(labels), float(interval))
+        for number, target, module, labels, interval, *received in said["sources"]:
+            self._sources[int(number)] = Source(
+                str(target), str(module), Labels(labels), float(interval), is_received=any(received)
+            )
         for number, *shape in said["shapes"]:
             self._shapes[int(number)] = Shape.of(shape)
         for number, source, shape in said["rows"]:

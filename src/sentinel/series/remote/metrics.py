@@ -33,3 +33,35 @@ class RemoteMetrics:
             ["store"],
             registry=registry,
         )
+
+
+class IntakeMetrics:
+    """Labels: `sender` is the name of the token; reasons are bounded words."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "sentinel_received_requests",
+            "Remote write requests from others: ok, partial (something was refused), unreadable.",
+            ["sender", "result"],
+            registry=registry,
+        )
+        self.samples = Counter(
+            "sentinel_received_samples", "Samples taken from others.", ["sender"], registry=registry
+        )
+        self.refused = Counter(
+            "sentinel_received_refused_samples",
+            "Samples from others that were refused.",
+            ["sender", "reason"],
+            registry=registry,
+        )
+        self.conflicts = Counter(
+            "sentinel_received_conflicting_samples",
+            "Samples from others dropped because a poll of ours gives the same series.",
+            registry=registry,
+        )
+        self.series = Gauge(
+            "sentinel_received_series", "Series from others that are kept.", registry=registry
+        )
+        self.sources = Gauge(
+            "sentinel_received_sources", "Groups of these series that are sent together.", registry=registry
+        )

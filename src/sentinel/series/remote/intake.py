@@ -1,0 +1,419 @@
+"""Remote write from others: requests become polls of sources, as if this daemon had made them.
+
+Series of one job and instance that are sent with the same instant are one poll, however many requests they come in:
+it goes to the head when everything that came last time is there, or nothing more has come for some seconds. What is
+acknowledged is in memory. Samples that a retry cannot save are refused with a reason, and the others are taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from sentinel.config.intake import IntakeSettings
+from sentinel.model.batch import ABSENT_BITS, Batch
+from sentinel.model.labels import Labels
+from sentinel.runtime.clock import Clock
+from sentinel.series.head import LOOKBACK
+from sentinel.series.pool import Index
+from sentinel.series.remote import wire
+from sentinel.series.remote.cohort import HOLD, Bits, Cohort, Origin
+from sentinel.series.remote.metrics import IntakeMetrics
+from sentinel.series.remote.roll import Roll
+from sentinel.series.remote.scan import Instants, Slice, scan
+from sentinel.series.remote.seams import Store
+from sentinel.series.remote.verdict import Verdict
+
+log = logging.getLogger(__name__)
+
+AHEAD: Final = 60.0
+"""Seconds by which a sender's clock may be ahead of ours."""
+
+LAG_SPARE: Final = AHEAD + HOLD + 30.0
+"""Seconds that the head has to allow for beside the lag of samples: what is ahead, what waits."""
+
+SLICE: Final = 1000
+"""Series of a request that are read before other tasks get their turn."""
+
+TURN: Final = 0.02
+"""Seconds of handing polls on after which they do."""
+
+LARGE: Final = 256 * 1024
+"""Compressed bytes from which a request is decompressed in a thread."""
+
+MAX_FAMILIES: Final = 20_000
+TICK: Final = 0.5
+CARE: Final = 60.0
+"""Seconds between two looks for series that have ended and cohorts that can be united."""
+
+_ABSENT: Final = np.uint64(ABSENT_BITS)
+_NAN: Final = np.float64(np.nan).view(np.uint64)
+
+
+class Intake:
+    """Everything received. Not thread-safe: everything happens on the event loop's thread."""
+
+    def __init__(
+        self,
+        settings: IntakeSettings,
+        head: Store,
+        *,
+        retention: float,
+        clock: Clock,
+        metrics: IntakeMetrics,
+    ) -> None:
+        """
+        Args:
+            retention: seconds after which a silent source is forgotten.
+        """
+        self._settings = settings
+        self._head = head
+        self._retention = retention
+        self._clock = clock
+        self._metrics = metrics
+        self._roll = Roll(settings.max_series)
+        self._described: set[bytes] = set()
+        self._started_at = clock.monotonic()
+        self._told: dict[str, frozenset[str]] = {}
+
+    def resume(self) -> None:
+        """After a restart: go on with what the head has."""
+        now = self._clock.monotonic()
+        for sent in sorted(self._head.received(), key=lambda sent: -sent.at):
+            if not self._settings.enabled or not self._roll.resume(sent, now):
+                self._head.forget(sent.source)
+
+    # Taking
+
+    async def take(self, body: bytes, sender: str) -> Verdict:
+        """One request.
+
+        Args:
+            sender: who sends it, for metrics, and as origin of series without job and instance.
+        Raises:
+            WireError: it cannot be read; what stood before the unreadable part is taken.
+            TooLargeError: it is larger than a request may be.
+        """
+        verdict = Verdict()
+        try:
+            if len(body) > LARGE:
+                data = await asyncio.to_thread(wire.decompressed, body)
+            else:
+                data = wire.decompressed(body)
+            touched: dict[int, Cohort] = {}
+            place = 0
+            while place < len(data):
+                if place:
+                    await asyncio.sleep(0)
+                part = scan(data, place, self._roll.numbers, SLICE)
+                self._take_slice(part, data, sender, verdict, touched)
+                place = part.next
+            await self._hand_on_soon(touched.values())
+        except wire.WireError:
+            self._metrics.requests.labels(sender, "unreadable").inc()
+            raise
+        finally:
+            self._count(verdict, sender)
+        self._metrics.requests.labels(sender, "partial" if verdict.refused else "ok").inc()
+        return verdict
+
+    def _take_slice(
+        self, part: Slice, data: bytes, sender: str, verdict: Verdict, touched: dict[int, Cohort]
+    ) -> None:
+        now, wall = self._clock.monotonic(), self._clock.now()
+        oldest, newest = int((wall - self._settings.lag) * 1000), int((wall + AHEAD) * 1000)
+        numbers, values, instants = part.numbers, part.values, part.instants
+        if part.series:
+            more = self._read_series(part.series, data, sender, (oldest, newest), verdict)
+            numbers = np.concatenate([numbers, np.array([number for number, _, _ in more], np.intp)])
+            values = np.concatenate([values, np.array([value for _, value, _ in more], np.float64)])
+            instants = np.concatenate([instants, np.array([at for _, _, at in more], np.int64)])
+        for start, end in part.metadata:
+            self._describe(data, start, end)
+        bits = values.view(np.uint64)
+        if (odd := bits == _ABSENT).any():
+            bits[odd] = _NAN
+        for cohort, at, numbers_of, places, samples in self._by_cohort(numbers, bits, instants):
+            if not oldest <= at <= newest:
+                reason = "too old" if at < oldest else "too far in the future"
+                verdict.refuse(reason, len(places), self._labels(numbers_of[0]), at)
+                continue
+            if at > cohort.last:
+                refused, reason = cohort.put(at, places, samples, now), "duplicate"
+                touched[cohort.number] = cohort
+            else:
+                refused, reason = self._put_late(cohort, at, numbers_of, samples, touched)
+            verdict.stored += len(places) - len(refused)
+            if len(refused):
+                verdict.refuse(reason, len(refused), self._labels(numbers_of[refused[0]]), at)
+
+    def _put_late(
+        self, cohort: Cohort, at: int, numbers: Index, bits: Bits, touched: dict[int, Cohort]
+    ) -> tuple[Index, str]:
+        """Samples of an instant that is over for their cohort: which are refused, and why.
+
+        Series that had ended, and begin again with a sample that comes behind its company, go on by themselves.
+        """
+        places = self._roll.places(numbers)[1]
+        is_newer, is_refused = cohort.late(at, places, bits)
+        reason = "duplicate" if at == cohort.last else "out of order"
+        if is_newer.any():
+            rest = self._part(cohort, np.unique(places[is_newer]))
+            if rest is None:
+                return np.flatnonzero(is_newer | is_refused), "out of order"
+            places = self._roll.places(numbers[is_newer])[1]
+            rest.put(at, places, bits[is_newer], self._clock.monotonic())
+            touched[rest.number] = rest
+        return np.flatnonzero(is_refused), reason
+
+    def _by_cohort(
+        self, numbers: Index, bits: Bits, instants: Instants
+    ) -> Iterator[tuple[Cohort, int, Index, Index, Bits]]:
+        """Samples by cohort and instant, each of those once and the older instant first."""
+        if not len(numbers):
+            return
+        cohorts, places = self._roll.places(numbers)
+        edges = np.flatnonzero((np.diff(cohorts) != 0) | (np.diff(instants) != 0)) + 1
+        if len(edges):
+            order = np.lexsort((instants, cohorts))
+            numbers, bits, instants = numbers[order], bits[order], instants[order]
+            cohorts, places = cohorts[order], places[order]
+            edges = np.flatnonzero((np.diff(cohorts) != 0) | (np.diff(instants) != 0)) + 1
+        bounds = [0, *edges.tolist(), len(numbers)]
+        for first, last in pairwise(bounds):
+            cohort = self._roll.cohorts[int(cohorts[first])]
+            part = slice(first, last)
+            yield cohort, int(instants[first]), numbers[part], places[part], bits[part]
+
+    def _read_series(
+        self,
+        spans: Iterable[tuple[int, int]],
+        data: bytes,
+        sender: str,
+        bounds: tuple[int, int],
+        verdict: Verdict,
+    ) -> list[tuple[int, float, int]]:
+        """Number, value and instant of every sample of series that were not found by their bytes."""
+        found: list[tuple[int, float, int]] = []
+        for start, end in spans:
+            one = wire.series(data, start, end)
+            verdict.histograms += one.histograms
+            if not one.samples:
+                continue
+            number, reason = self._number(one, sender, bounds)
+            if number is None:
+                verdict.refuse(reason, len(one.samples), one.labels, one.samples[0][1])
+            else:
+                found += [(number, value, at) for value, at in one.samples]
+        return found
+
+    def _number(self, one: wire.Received, sender: str, bounds: tuple[int, int]) -> tuple[int | None, str]:
+        """The series' number, or why it has none."""
+        fault = one.fault or wire.fault_of(one.labels)
+        if fault:
+            return None, fault
+        number = self._roll.find(one)
+        if number is not None:
+            return number, ""
+        fitting = [at for _, at in one.samples if bounds[0] <= at <= bounds[1]]
+        if not fitting:
+            is_old = one.samples[-1][1] < bounds[0]
+            return None, "too old" if is_old else "too far in the future"
+        return self._join(one, sender, min(fitting)), "too many series"
+
+    def _join(self, one: wire.Received, sender: str, at: int) -> int | None:
+        """The number of a new series; None: there are too many."""
+        if self._roll.is_full:
+            return None
+        origin = self._roll.origin(one.labels, sender)
+        cohort = origin.at.get(at)
+        now = self._clock.monotonic()
+        if cohort is None or at <= cohort.last:
+            cohort = self._roll.open(origin, now)
+        number = self._roll.join(cohort, one)
+        cohort.scrape(at, now)
+        return number
+
+    def _labels(self, number: int) -> Labels:
+        return Labels(wire.pairs_of(self._roll.encoded(int(number))))
+
+    def _describe(self, data: bytes, start: int, end: int) -> None:
+        encoded = data[start:end]
+        if encoded in self._described or len(self._described) >= MAX_FAMILIES or len(encoded) > 8192:
+            return
+        self._described.add(encoded)
+        name, family = wire.family(data, start, end)
+        if name:
+            self._head.describe({name: family})
+
+    # Handing on
+
+    async def _hand_on_soon(self, cohorts: Iterable[Cohort]) -> None:
+        """Whatever is whole goes to the head, some milliseconds at a time."""
+        batches: list[Batch] = []
+        began = self._clock.monotonic()
+        for cohort in cohorts:
+            self._poll(cohort, batches)
+            if self._clock.monotonic() - began > TURN:
+                self._append(batches)
+                await asyncio.sleep(0)
+                began = self._clock.monotonic()
+        self._append(batches)
+
+    def _poll(self, cohort: Cohort, batches: list[Batch]) -> None:
+        """Add the polls that are whole or have waited long enough."""
+        now = self._clock.monotonic()
+        while (at := cohort.due(now)) is not None:
+            polled = cohort
+            if cohort.polls and cohort.missing(at).any():
+                polled = self._parted(cohort, at)
+            is_crowded = polled.polls > 0 and self._head.is_crowded(polled.source, at / 1000)
+            batches.append(polled.poll(at, now, is_crowded=is_crowded))
+            if cohort.waiting or polled.is_laid_out_anew:
+                # The head has to know this poll before the next one is looked at; and a new layout takes longer.
+                self._append(batches)
+
+    def _parted(self, cohort: Cohort, at: int) -> Cohort:
+        """What came and what did not are no longer sent together: the fewer get a cohort of their own.
+
+        Returns:
+            the cohort of those that came.
+        """
+        missing, arrived = cohort.missing(at), cohort.arrived(at)
+        came_apart = bool(missing.sum() > arrived.sum())
+        rest = self._part(cohort, np.flatnonzero(arrived if came_apart else missing))
+        return rest if came_apart and rest is not None else cohort
+
+    def _part(self, cohort: Cohort, places: Index) -> Cohort | None:
+        """A cohort of their own for some of a cohort's series; None: that cannot be now."""
+        if self._roll.has_no_room_for_cohorts:
+            return None
+        rows = cohort.rows[places]
+        rest = self._roll.open(cohort.origin, self._clock.monotonic(), like=cohort)
+        if (rows >= 0).any():
+            self._head.split(cohort.source, rest.source, rows[rows >= 0])
+        else:
+            rest.polls = 0  # the head has none of them
+        self._roll.move(cohort, rest, places)
+        return rest
+
+    def _append(self, batches: list[Batch]) -> None:
+        """Hand them to the head; none are left."""
+        if not batches:
+            return
+        before = self._head.rejected
+        self._head.append(list(batches))
+        if self._head.rejected > before:
+            self._metrics.conflicts.inc(self._head.rejected - before)
+        for batch in batches:
+            self._judge(self._roll.by_source[batch.source].origin)
+        batches.clear()
+
+    def _judge(self, origin: Origin) -> None:
+        """Tell the head whether an origin can be read, where that has changed."""
+        silent_before = (self._clock.now() - LOOKBACK + 5 * TICK) * 1000
+        for cohort in origin.cohorts:
+            is_up = origin.is_up and (cohort.last > silent_before or not cohort.expected.any())
+            if cohort.polls and is_up is not cohort.is_judged_up:
+                cohort.is_judged_up = is_up
+                self._head.judge(cohort.source, is_up=is_up)
+
+    def flush(self) -> None:
+        """Everything that waits goes to the head now."""
+        now = self._clock.monotonic()
+        for cohort in list(self._roll.cohorts.values()):
+            while cohort.waiting:
+                at = min(cohort.waiting)
+                is_crowded = cohort.polls > 0 and self._head.is_crowded(cohort.source, at / 1000)
+                self._append([cohort.poll(at, now, is_crowded=is_crowded)])
+
+    # Looking after
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        cared_at = self._clock.monotonic()
+        while True:
+            await self._clock.sleep(TICK)
+            await self.hand_on()
+            if self._clock.monotonic() - cared_at > CARE:
+                cared_at = self._clock.monotonic()
+                await self.care()
+
+    async def hand_on(self) -> None:
+        """Polls that have waited long enough go to the head, and who is silent is told."""
+        await self._hand_on_soon([cohort for cohort in self._roll.cohorts.values() if cohort.waiting])
+        for count, origin in enumerate(list(self._roll.origins.values())):
+            self._judge(origin)
+            if count % 1000 == 999:
+                await asyncio.sleep(0)
+        self._metrics.series.set(len(self._roll))
+        self._metrics.sources.set(len(self._roll.cohorts))
+
+    async def care(self) -> None:
+        """Forget what is gone, and unite what is sent together again."""
+        for origin in list(self._roll.origins.values()):
+            now = self._clock.monotonic()
+            for cohort in list(origin.cohorts):
+                if now - cohort.heard_at > self._retention and not cohort.waiting:
+                    self._forget(cohort)
+                    continue
+                gone = cohort.given_up(now - 2 * LOOKBACK)
+                if len(gone) and len(gone) == len(cohort):
+                    self._forget(cohort)
+                elif len(gone):
+                    self._roll.leave(cohort, gone)
+            for cohort, rest in self._roll.alike(origin):
+                if self._head.unite(cohort.source, rest.source):
+                    self._roll.move(rest, cohort, np.arange(len(rest)))
+            await asyncio.sleep(0)
+
+    def _forget(self, cohort: Cohort) -> None:
+        if cohort.polls:
+            self._head.forget(cohort.source)
+        self._roll.close(cohort)
+
+    @property
+    def series(self) -> int:
+        """How many are kept."""
+        return len(self._roll)
+
+    @property
+    def cohorts(self) -> Collection[Cohort]:
+        """Groups of series that are sent together."""
+        return self._roll.cohorts.values()
+
+    # What rules ask
+
+    def may_send(self, instance: str) -> bool:
+        """Whether somebody sends series of that instance, or may do so before long."""
+        return instance in self._roll.instances or self._is_early
+
+    def is_waiting(self, labels: Mapping[str, str]) -> bool:
+        """Whether a sender that could feed an alert with these labels may still be heard for the first time."""
+        instance = labels.get("instance")
+        return self._is_early and instance is not None and instance not in self._roll.instances
+
+    @property
+    def _is_early(self) -> bool:
+        """A sender that waited for our start may still come with everything it has."""
+        return self._settings.enabled and self._clock.monotonic() - self._started_at < self._settings.lag
+
+    # Telling
+
+    def _count(self, verdict: Verdict, sender: str) -> None:
+        self._metrics.samples.labels(sender).inc(verdict.stored)
+        for reason, count in verdict.refused.items():
+            self._metrics.refused.labels(sender, reason).inc(count)
+        if verdict.histograms:
+            self._metrics.refused.labels(sender, "native histogram").inc(verdict.histograms)
+        reasons = frozenset(verdict.refused)
+        new = reasons - self._told.get(sender, frozenset())
+        if new:
+            self._told[sender] = self._told.get(sender, frozenset()) | reasons
+            facts = {"sender": sender, "reason": ", ".join(sorted(new)), "detail": str(verdict)}
+            log.warning("received samples refused", extra={"facts": facts})
