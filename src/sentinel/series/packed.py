@@ -78,9 +78,19 @@ class Packed:
         values = np.empty(self.shape)
         if count:
             numbers = np.concatenate([_numbers(self.first), _numbers(self.steps)]).reshape(rows, count)
-            values[:, whole] = np.cumsum(numbers, axis=0, out=numbers)
+            # Row by row: numpy's cumsum walks down the columns, which takes three times as long.
+            for row in range(1, rows):
+                numbers[row] += numbers[row - 1]
+            if count == columns:
+                values[...] = numbers
+            else:
+                values[:, np.flatnonzero(whole)] = numbers
         if count < columns:
-            values[:, ~whole] = _numbers(self.others).reshape(columns - count, rows).T
+            others = _numbers(self.others).reshape(columns - count, rows).T
+            if count:
+                values[:, np.flatnonzero(~whole)] = others
+            else:
+                values[...] = others
         if self.places:
             values.ravel().view(np.uint64)[_numbers(self.places)] = _numbers(self.specials)
         return values

@@ -87,7 +87,8 @@ class _Chosen:
 class _Columns:
     """Where in an assembly a bundle's chosen series and their sources are."""
 
-    chosen: _Chosen
+    places: Index
+    """Which of the bundle's series are chosen."""
     columns: Index
     givers: Index
     """Which of the bundle's sources they are of."""
@@ -95,6 +96,17 @@ class _Columns:
     """[column] index of `givers`"""
     slots: Index
     """Of those."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """Where everything goes that some bundles have of what is wanted."""
+
+    bundles: tuple[_Columns, ...]
+    labels: list[Labels]
+    slots: Index
+    """Of the columns."""
+    givers: int
 
 
 class HistoryReader:
@@ -111,6 +123,7 @@ class HistoryReader:
         self._chunks: Cache[tuple[Floats, Chunk]] = Cache(_CHUNKS, lambda pair: pair[0].nbytes)
         self._stamps: Cache[WindowStamps] = Cache(_STAMPS, lambda made: made.stamps.nbytes)
         self._places: Cache[Index] = Cache(_CHOSEN, lambda _: 1)
+        self._plans: Cache[_Plan] = Cache(_LABELS, lambda plan: len(plan.labels))
         self._lists: Cache[list[Labels]] = Cache(_LISTS, lambda _: 1)
 
     @property
@@ -208,24 +221,26 @@ class HistoryReader:
     ) -> Archived | None:
         apart = max(chosen[0].bundle.givers[0].interval * 1000, query.step, 1)
         polls = sum(int((window.stop - window.start) / apart) + 2 for window in windows)
-        placed, made, slots, givers = _columns(chosen)
-        labels = self._lists.get((query.matchers, *(one.bundle.digest for one in chosen)), lambda: made)
-        assembly = Assembly(labels, slots, len(givers), polls)
-        within = {one.chosen.number: set(file.chunk_windows(one.chosen.number)) for one in placed}
+        key = (query.matchers, *(one.bundle.digest for one in chosen))
+        plan = self._plans.get(key, lambda: _plan(chosen))
+        assembly = Assembly(plan.labels, plan.slots, plan.givers, polls)
+        within = [set(file.chunk_windows(one.number)) for one in chosen]
         for window in windows:
-            here = [one for one in placed if window.id in within[one.chosen.number]]
+            here = [place for place, ids in enumerate(within) if window.id in ids]
             if not here:
                 continue
             stamps = self._window_stamps(file, window)
-            assembly.begin()
-            for one in here:
+            parts = []
+            for place in here:
+                one = plan.bundles[place]
                 with self._told(file.path):
                     span = (
                         (window.stop - window.start) // query.step + 2 if query.step else len(stamps.stamps)
                     )
                     query.charge(len(one.columns) * min(span, len(stamps.stamps)))
-                    part = _Part(*self._chunk(file, window, one.chosen.number), stamps)
-                    _put(assembly, one, part, query, window.shift)
+                    parts.append((one, *self._chunk(file, window, chosen[place].number)))
+            assembly.begin()
+            _put(assembly, parts, _Polled(stamps, query, window.shift))
             assembly.end()
         return assembly.result()
 
@@ -346,11 +361,11 @@ def _places(bundle: Bundle, matchers: tuple[Matcher, ...]) -> Index:
     )
 
 
-def _columns(chosen: Sequence[_Chosen]) -> tuple[list[_Columns], list[Labels], Index, dict[GiverKey, int]]:
+def _plan(chosen: Sequence[_Chosen]) -> _Plan:
     """A column for each series, also where it is in several bundles; a slot for each source."""
     givers: dict[GiverKey, int] = {}
     columns: dict[tuple[int, Labels], int] = {}
-    placed = []
+    bundles = []
     for one in chosen:
         used, giver_of = np.unique(one.bundle.giver_of[one.places], return_inverse=True)
         slots = np.array(
@@ -360,41 +375,66 @@ def _columns(chosen: Sequence[_Chosen]) -> tuple[list[_Columns], list[Labels], I
             columns.setdefault((slot, one.bundle.labels[place]), len(columns))
             for slot, place in zip(slots[giver_of].tolist(), one.places.tolist(), strict=True)
         ]
-        placed.append(_Columns(one, np.array(found, np.intp), used, giver_of, slots))
-    return placed, [labels for _, labels in columns], np.array([slot for slot, _ in columns], np.intp), givers
+        bundles.append(_Columns(one.places, np.array(found, np.intp), used, giver_of, slots))
+    slots = np.array([slot for slot, _ in columns], np.intp)
+    return _Plan(tuple(bundles), [labels for _, labels in columns], slots, len(givers))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Part:
-    """A bundle's samples of a window."""
+class _Polls:
+    """Of some sources in a window: when they were polled, as far as that is wanted."""
 
-    values: Floats
-    chunk: Chunk
+    stamps: Stamps
+    """[poll, source] milliseconds"""
+    counts: Index
+    skip: Index
+    """Rows of the chunk before the first of these polls."""
+    rows: Index | None
+    """[poll, source] rows of the chunk; None: all after those left out."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Polled:
+    """The polls of a window."""
+
     window: WindowStamps
+    query: _Query
+    shift: int
+    """Milliseconds by which it was moved."""
 
-
-def _put(assembly: Assembly, one: _Columns, part: _Part, query: _Query, shift: int) -> None:
-    """
-    Args:
-        shift: milliseconds by which the window was moved.
-    """
-    sources = part.chunk.stamps[one.givers]
-    stamps, counts = part.window.stamps[:, sources] + shift, part.window.counts[sources]
-    values, has_holes = part.values, bool(part.chunk.values.places)
-    if len(one.columns) < values.shape[1]:
-        values = values[:, one.chosen.places]
-    skip = np.zeros(len(sources), np.intp)
-    if stamps.size and (stamps[0].min() <= query.first or stamps.max() > query.last):
-        held = np.arange(len(stamps))[:, None] < counts
-        skip = (held & (stamps <= query.first)).sum(axis=0)
-        counts = np.maximum((held & (stamps <= query.last)).sum(axis=0) - skip, 0)
-        rows = np.minimum(np.arange(len(stamps))[:, None] + skip, len(stamps) - 1)
-        stamps = np.take_along_axis(stamps, rows, 0)
-    thinned = thin(stamps, counts, query.first, query.step)
-    if thinned is not None:
+    def of(self, sources: Index) -> _Polls:
+        query = self.query
+        stamps, counts = self.window.stamps[:, sources] + self.shift, self.window.counts[sources]
+        skip = np.zeros(len(sources), np.intp)
+        if stamps.size and (stamps[0].min() <= query.first or stamps.max() > query.last):
+            held = np.arange(len(stamps))[:, None] < counts
+            skip = (held & (stamps <= query.first)).sum(axis=0)
+            counts = np.maximum((held & (stamps <= query.last)).sum(axis=0) - skip, 0)
+            rows = np.minimum(np.arange(len(stamps))[:, None] + skip, len(stamps) - 1)
+            stamps = np.take_along_axis(stamps, rows, 0)
+        thinned = thin(stamps, counts, query.first, query.step)
+        if thinned is None:
+            return _Polls(stamps, counts, skip, None)
         rows, counts = thinned
-        stamps = np.take_along_axis(stamps, rows, 0)
-        values = picked(values, (rows + skip)[:, one.giver_of], has_holes=has_holes)
-        skip[:] = 0
-    assembly.place(one.slots, stamps, counts)
-    assembly.put(one.columns, values, skip[one.giver_of], has_holes=has_holes)
+        return _Polls(np.take_along_axis(stamps, rows, 0), counts, np.zeros_like(skip), rows + skip)
+
+
+def _put(assembly: Assembly, parts: Sequence[tuple[_Columns, Floats, Chunk]], polled: _Polled) -> None:
+    """The chunks of a window."""
+    if not parts:
+        return
+    source_of = np.full(max(int(one.slots.max()) for one, _, _ in parts) + 1, -1)
+    for one, _, chunk in parts:
+        source_of[one.slots] = chunk.stamps[one.givers]
+    slots = np.flatnonzero(source_of >= 0)
+    polls = polled.of(source_of[slots])
+    assembly.place(slots, polls.stamps, polls.counts)
+    place_of = np.zeros(len(source_of), np.intp)
+    place_of[slots] = np.arange(len(slots))
+    for one, unpacked, chunk in parts:
+        places = place_of[one.slots][one.giver_of]
+        values = unpacked if len(one.columns) == unpacked.shape[1] else unpacked[:, one.places]
+        has_holes = bool(chunk.values.places)
+        if polls.rows is not None:
+            values = picked(values, polls.rows[:, places], has_holes=has_holes)
+        assembly.put(one.columns, values, polls.skip[places], has_holes=has_holes)
