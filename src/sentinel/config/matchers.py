@@ -1,7 +1,9 @@
 """Label matchers in Alertmanager's syntax: severity="critical", job=~"if_.*", {a="b",c!="d"}.
 
-Source: Alertmanager's matcher grammar (pkg/labels, matcher/parse): names and values bare or in double
-quotes; a missing label equals the empty text; regular expressions match the whole value.
+Source: Alertmanager pkg/labels/parse.go and matcher.go: a value is bare, with anything in it but a double quote,
+or in double quotes, where a backslash stands for itself unless n, a double quote or a backslash follows; a missing
+label equals the empty text; regular expressions match the whole value, and a dot no end of line. Names in double
+quotes are of its newer parser (matcher/parse), whose escapes are Go's.
 """
 
 from __future__ import annotations
@@ -15,16 +17,14 @@ from sentinel.model.pattern import Pattern
 
 Operator = Literal["=", "!=", "=~", "!~"]
 
-_TOKEN = re.compile(
-    r"""\s*(?:
-        (?P<op>=~|!~|!=|=)
-      | (?P<mark>[{},])
-      | "(?P<quoted>(?:[^"\\\n]|\\.)*)"
-      | (?P<bare>[^\s{}!=~,\\"'`]+)
-    )""",
-    re.VERBOSE,
+_MATCHER = re.compile(
+    r"""[\t\n\f\r ]*(?:"(?P<quoted>(?:[^"\\\n]|\\.)+)"|(?P<bare>[^\s{}!=~,\\"'`]+))
+        [\t\n\f\r ]*(?P<operator>=~|=|!=|!~)[\t\n\f\r ]*(?P<value>.*?)[\t\n\f\r ]*""",
+    re.VERBOSE | re.DOTALL,
 )
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "'": "'"}
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES = {"n": "\n", '"': '"', "\\": "\\"}
+_MORE_ESCAPES = _ESCAPES | {"t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Matcher:
         Raises:
             ValueError: the regular expression cannot be used.
         """
-        pattern = Pattern.of(value) if operator in ("=~", "!~") else None
+        pattern = Pattern.of(value, dot_is_any=False) if operator in ("=~", "!~") else None
         return cls(name, operator, value, pattern)
 
     def matches(self, labels: Mapping[str, str]) -> bool:
@@ -52,60 +52,73 @@ class Matcher:
         return self._pattern.matches(value) == (self.operator == "=~")
 
     def __str__(self) -> str:
-        escaped = self.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'{self.name}{self.operator}"{escaped}"'
+        is_plain = re.fullmatch("[a-zA-Z_:][a-zA-Z0-9_:]*", self.name)
+        name = self.name if is_plain else f'"{_escaped(self.name)}"'
+        return f'{name}{self.operator}"{_escaped(self.value)}"'
 
 
 def parse_matchers(text: str) -> tuple[Matcher, ...]:
     """One matcher, or several with commas between them, with or without braces around.
 
     Raises:
-        ValueError: what is wrong, and at which character.
+        ValueError: what is wrong.
     """
-    tokens = _tokens(text)
-    if tokens and tokens[0][1] == "{":
-        if tokens[-1][1] != "}":
-            raise ValueError(f"matcher {text!r}: the closing brace is missing")
-        tokens = tokens[1:-1]
-        if not tokens:
-            return ()
-    found = []
-    while tokens:
-        if len(tokens) < 3 or tokens[0][0] != "word" or tokens[1][0] != "op" or tokens[2][0] != "word":
-            raise ValueError(f'not a matcher: {text!r} (write name="value"; operators = != =~ !~)')
-        operator: Any = tokens[1][1]
-        try:
-            found.append(Matcher.of(tokens[0][1], operator, tokens[2][1]))
-        except ValueError as error:
-            raise ValueError(f"matcher {text!r}: {error}") from None
-        tokens = tokens[3:]
-        if tokens:
-            if tokens[0][1] != "," or tokens[0][0] != "mark":
-                raise ValueError(f"matcher {text!r}: put a comma between matchers")
-            tokens = tokens[1:]  # a comma may also end the list
-    if not found:
+    inner = text.strip()
+    if inner.startswith("{") != inner.endswith("}"):
+        missing = "closing" if inner.startswith("{") else "opening"
+        raise ValueError(
+            f"matcher {text!r}: the {missing} brace is missing; a value with braces needs quotes"
+        )
+    is_braced = inner.startswith("{")
+    parts = _parts(inner[1:-1] if is_braced else inner)
+    if not parts and not is_braced:
         raise ValueError("an empty matcher")
-    return tuple(found)
+    return tuple(_matcher(part, text) for part in parts)
 
 
-def _tokens(text: str) -> list[tuple[str, str]]:
-    tokens: list[tuple[str, str]] = []
-    position, end = 0, len(text.rstrip())
-    while position < end:
-        match = _TOKEN.match(text, position)
-        if match is None:
-            raise ValueError(f"not a matcher: {text!r} cannot be read from character {position + 1} on")
-        position = match.end()
-        if match["op"]:
-            tokens.append(("op", match["op"]))
-        elif match["mark"]:
-            tokens.append(("mark", match["mark"]))
-        elif match["quoted"] is not None:
-            tokens.append(("word", _unescaped(match["quoted"])))
-        else:
-            tokens.append(("word", match["bare"]))
-    return tokens
+def _parts(text: str) -> list[str]:
+    """Split at commas outside of quotes; a comma may also end the list."""
+    parts, part, is_quoted, is_escaped = [], "", False, False
+    for char in text:
+        if char == "," and not is_quoted:
+            parts.append(part)
+            part = ""
+            continue
+        if char == '"' and not is_escaped:
+            is_quoted = not is_quoted
+        is_escaped = char == "\\" and not is_escaped
+        part += char
+    return [*parts, part] if part.strip() else parts
 
 
-def _unescaped(text: str) -> str:
-    return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], "\\" + match[1]), text, flags=re.DOTALL)
+def _matcher(part: str, text: str) -> Matcher:
+    match = _MATCHER.fullmatch(part)
+    if match is None:
+        raise ValueError(f'not a matcher: {text!r} (write name="value"; operators = != =~ !~)')
+    escapes = _MORE_ESCAPES if match["quoted"] else _ESCAPES
+    name = match["bare"] or _unescaped(match["quoted"], escapes)
+    operator: Any = match["operator"]
+    try:
+        return Matcher.of(name, operator, _value(match["value"], escapes))
+    except ValueError as error:
+        raise ValueError(f"matcher {text!r}: {error}") from None
+
+
+def _value(written: str, escapes: Mapping[str, str]) -> str:
+    is_quoted = written.startswith('"')
+    unquoted = written[1:] if is_quoted else written
+    if is_quoted:
+        if not _ESCAPED.sub("", unquoted).endswith('"'):
+            raise ValueError("the closing quote is missing")
+        unquoted = unquoted[:-1]
+    if '"' in _ESCAPED.sub("", unquoted):
+        raise ValueError('a double quote inside the value (put a comma between matchers, or write \\")')
+    return _unescaped(unquoted, escapes)
+
+
+def _unescaped(text: str, escapes: Mapping[str, str]) -> str:
+    return _ESCAPED.sub(lambda match: escapes.get(match[1], match[0]), text)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

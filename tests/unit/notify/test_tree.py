@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import random
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from sentinel.config.notify import RouteSettings
 from sentinel.notify.tree import Route
@@ -53,31 +55,52 @@ def test_the_first_match_takes_it_unless_it_continues(
     assert Route.of(RouteSettings.model_validate(TREE)).receivers(labels) == receivers
 
 
-def generated(dice: random.Random, depth: int = 0) -> dict[str, Any]:
-    values = ["", "a", "b", "ab"]
+VALUES = st.sampled_from(
+    ["", "a", "b", "ab", 'q"uo', "back\\slash", "two\nlines", "a b", "x,y", "中文", "é{1}"]
+)
+EXPRESSIONS = st.sampled_from(
+    ["", "a.*", "a|b", "(?i)A", ".+", "b?", "two.lines", "[^a]*", r"\w+", "中.", "^a$"]
+)
+
+
+@st.composite
+def matcher_texts(draw: st.DrawFn) -> str:
+    """A matcher, its value written in one of the ways there are."""
+    operator = draw(st.sampled_from(["=", "!=", "=~", "!~"]))
+    value = draw(EXPRESSIONS if "~" in operator else VALUES)
+    space = draw(st.sampled_from(["", " "]))
+    quoted = quote(value) if draw(st.booleans()) else quote(value).replace("\\\\", "\\")
+    bare = value if value and not set(value) & set('"\\\n,}') else quote(value)
+    return f"{draw(st.sampled_from('xyz'))}{space}{operator}{space}{draw(st.sampled_from([quoted, bare]))}"
+
+
+def quote(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+@st.composite
+def trees(draw: st.DrawFn, depth: int = 0) -> dict[str, Any]:
     node: dict[str, Any] = {}
     if depth:
-        operators = ["=", "!=", "=~", "!~"]
-        node["matchers"] = [
-            f'{dice.choice("xyz")}{dice.choice(operators)}"{dice.choice([*values, "a.*", "a|b"])}"'
-            for _ in range(dice.randint(1, 2))
-        ]
-        node["continue"] = dice.random() < 0.4
-    if depth == 0 or dice.random() < 0.7:
-        node["receiver"] = f"r{dice.randint(0, 9)}"
+        node["matchers"] = draw(st.lists(matcher_texts(), max_size=2))
+        node["continue"] = draw(st.booleans())
+    if depth == 0 or draw(st.booleans()):
+        node["receiver"] = f"r{draw(st.integers(0, 9))}"
     if depth < 3:
-        node["routes"] = [generated(dice, depth + 1) for _ in range(dice.randint(0, 3))]
+        node["routes"] = draw(st.lists(trees(depth + 1), max_size=3))
     return node
 
 
 def amtool(tree: dict[str, Any], labels: Mapping[str, str], folder: Path) -> tuple[str, ...]:
     """What amtool says; JSON is YAML."""
     file = folder / "alertmanager.yml"
-    receivers = [{"name": name} for name in ("r", *(f"r{number}" for number in range(10)))]
-    file.write_text(json.dumps({"route": tree, "receivers": receivers}))
+    file.write_text(
+        json.dumps({"route": tree, "receivers": [{"name": f"r{number}"} for number in range(10)]})
+    )
     command = [program("amtool"), "config", "routes", "test", f"--config.file={file}"]
     told = subprocess.run(
-        [*command, *(f"{name}={value}" for name, value in labels.items())],
+        [*command, *(f"{name}={quote(value)}" for name, value in labels.items())],
         env=environment(),
         capture_output=True,
         text=True,
@@ -86,10 +109,24 @@ def amtool(tree: dict[str, Any], labels: Mapping[str, str], folder: Path) -> tup
     return tuple(dict.fromkeys(told.stdout.strip().split(",")))
 
 
-def test_generated_trees_choose_as_amtool_does(tmp_path: Path) -> None:
-    dice = random.Random(20231)
-    for _ in range(40):
-        tree = generated(dice)
-        labels = {name: dice.choice(["a", "b", "ab"]) for name in "xyz" if dice.random() < 0.7}
-        ours = Route.of(RouteSettings.model_validate(tree)).receivers(labels)
-        assert ours == amtool(tree, labels, tmp_path), (tree, labels)
+@settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(tree=trees(), labels=st.dictionaries(st.sampled_from("xyz"), VALUES))
+def test_generated_trees_choose_as_amtool_does(
+    tree: dict[str, Any], labels: dict[str, str], tmp_path: Path
+) -> None:
+    ours = Route.of(RouteSettings.model_validate(tree)).receivers(labels)
+    assert ours == amtool(tree, labels, tmp_path)
+
+
+@pytest.mark.parametrize("text", ['a="x', "a", '="x"', 'a="b" c="d"', 'a=~"["', 'a=b"c', "a=b,,c=d"])
+def test_amtool_refuses_these_matchers_too(text: str, tmp_path: Path) -> None:
+    tree = {"receiver": "r1", "routes": [{"matchers": [text]}]}
+    with pytest.raises(ValidationError):
+        RouteSettings.model_validate(tree)
+    with pytest.raises(subprocess.CalledProcessError):
+        amtool(tree, {}, tmp_path)
