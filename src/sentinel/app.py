@@ -114,7 +114,7 @@ async def _run(path: Path) -> None:
             clock=clock,
             registry=registry,
             external_labels=Labels(settings.rules.external_labels),
-            external_url=settings.daemon.external_url,
+            external_url=settings.external_url,
             grace=settings.care.restart_grace,
             is_waiting=lambda labels: loops.is_waiting(labels) or intake.is_waiting(labels),
             may_be_sent=intake.may_send,
@@ -197,7 +197,7 @@ async def _run(path: Path) -> None:
 
 
 def _facts(running: Configuration) -> dict[str, object]:
-    url = running.settings.daemon.external_url
+    url = running.settings.external_url
     return {"version": __version__, "targets": len(running.targets), "url": url}
 
 
@@ -349,7 +349,7 @@ def _adopt(traps: Traps, configuration: Configuration) -> None:
 
 def _dispatch(configuration: Configuration) -> Dispatch:
     settings = configuration.settings
-    return Dispatch(settings.route, settings.receiver, external_url=settings.daemon.external_url)
+    return Dispatch(settings.route, settings.receiver, external_url=settings.external_url)
 
 
 def _instances(configuration: Configuration) -> set[str]:

@@ -61,7 +61,7 @@ def build_faces(
     """Everything the web needs, out of the daemon's parts."""
     site = Site(
         listen=settings.web.address[0],
-        external_url=settings.daemon.external_url,
+        external_url=settings.external_url,
         allowed_hosts=settings.web.allowed_hosts,
         language=settings.daemon.language,
         timezone=settings.daemon.timezone,

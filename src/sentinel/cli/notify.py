@@ -75,7 +75,9 @@ async def _send(found: Configuration, name: str, event: str) -> tuple[Outcome, s
     )
     language = wanted[0].language or daemon.language
     try:
-        return await _attempt(built[name], event, clock.now(), daemon.external_url, language), wanted[0].kind
+        return await _attempt(built[name], event, clock.now(), found.settings.external_url, language), wanted[
+            0
+        ].kind
     finally:
         await built[name].close()
 

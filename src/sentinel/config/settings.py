@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -40,8 +41,8 @@ class DaemonSettings(Written):
     """Time zone of calendars, pages and messages, as an IANA name."""
     language: Literal["en", "zh-CN"] = "en"
     """Language of pages and messages."""
-    external_url: Annotated[str, AfterValidator(_web_url)] = "http://127.0.0.1:9788"
-    """Address under which people reach the pages; used in messages."""
+    external_url: Annotated[str, AfterValidator(_web_url)] = ""
+    """Address under which people reach the pages; used in messages. Without it that of [web] listen."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """How much is logged."""
 
@@ -238,6 +239,16 @@ class Settings(Written):
     receiver: tuple[ReceiverSettings, ...] = ()
     notify: NotifySettings = NotifySettings()
     care: CareSettings = CareSettings()
+
+    @property
+    def external_url(self) -> str:
+        """Where people reach the pages; no slash at the end."""
+        if self.daemon.external_url:
+            return self.daemon.external_url
+        host, port = self.web.address
+        if not host.strip("0.:"):  # every address of this machine
+            host = socket.gethostname()
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def load_settings(path: Path) -> Settings:

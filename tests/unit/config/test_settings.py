@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
@@ -142,3 +143,19 @@ def test_places_are_addresses_or_urls(written: str, parts: tuple[str, int | None
 def test_what_is_no_place_to_probe_is_refused(written: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - each says what is wrong in its own words
         split_place(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "url"),
+    [
+        ("", "http://127.0.0.1:9788"),
+        ('[web]\nlisten = "127.0.0.1:9799"', "http://127.0.0.1:9799"),
+        ('[web]\nlisten = "[::1]:9799"', "http://[::1]:9799"),
+        ('[web]\nlisten = "0.0.0.0:80"\nallow_remote = true', f"http://{socket.gethostname()}:80"),
+        ('[daemon]\nexternal_url = "https://a.example/"\n[web]\nlisten = "127.0.0.1:1"', "https://a.example"),
+    ],
+)
+def test_the_address_in_messages_is_that_of_the_pages(tmp_path: Path, written: str, url: str) -> None:
+    file = tmp_path / "sentinel.toml"
+    file.write_text(written)
+    assert load_settings(file).external_url == url
