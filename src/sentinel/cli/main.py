@@ -15,6 +15,7 @@ from sentinel.cli import (
     daemon,
     db,
     discover,
+    explain,
     incidents,
     init,
     notify,
@@ -49,6 +50,7 @@ app.command("topology")(topology.topology)
 app.command("alerts")(alerts.alerts)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(notify.app, name="notify")
+app.add_typer(explain.app, name="explain")
 app.add_typer(token.app, name="token")
 app.add_typer(db.app, name="db")
 app.add_typer(testing.app, name="test")

@@ -119,7 +119,9 @@ def amtool(tree: dict[str, Any], labels: Mapping[str, str], folder: Path) -> tup
 def test_generated_trees_choose_as_amtool_does(
     tree: dict[str, Any], labels: dict[str, str], tmp_path: Path
 ) -> None:
-    ours = Route.of(RouteSettings.model_validate(tree)).receivers(labels)
+    route = Route.of(RouteSettings.model_validate(tree))
+    ours = route.receivers(labels)
+    assert route.walk(labels).receivers == ours
     assert ours == amtool(tree, labels, tmp_path)
 
 
