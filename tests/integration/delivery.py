@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from prometheus_client import CollectorRegistry
 
-from sentinel.config.notify import EmailSettings, RouteSettings, WebhookSettings
+from sentinel.config.notify import AnyReceiver, EmailSettings, RouteSettings, WebhookSettings
 from sentinel.config.secret import Secret
 from sentinel.db.database import Database
 from sentinel.incidents import IncidentRecord, Incidents, Ledger
@@ -21,7 +21,7 @@ from sentinel.notify import Dispatch, Sender, build_receivers
 from sentinel.notify.outbox import backlog
 from sentinel.runtime.clock import Clock, SystemClock
 
-Settings = WebhookSettings | EmailSettings
+Settings = AnyReceiver
 
 
 class QuickClock(SystemClock):

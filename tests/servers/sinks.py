@@ -38,6 +38,7 @@ class Post:
     headers: Mapping[str, str]
     """Names in lower case."""
     body: bytes
+    method: str = "POST"
 
     @property
     def key(self) -> str:
@@ -122,7 +123,8 @@ async def _read_post(reader: asyncio.StreamReader) -> Post:
         if colon:
             headers[name.strip().lower()] = value.strip()
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Post(head[0].split(" ")[1], headers, body)
+    method, path, _ = head[0].split(" ")
+    return Post(path, headers, body, method)
 
 
 @contextmanager

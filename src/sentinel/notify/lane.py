@@ -71,7 +71,7 @@ class Lane:
             return None
         if not self._ready or self._ready[0][0] > now or self.pace.wait(now) > 0:
             return None
-        self.pace.note(now)
+        self.pace.begin()
         _, _, incident = heapq.heappop(self._ready)
         self._flying += 1
         return self._queues[incident][0]
@@ -93,6 +93,7 @@ class Lane:
     def done(self, row: Waiting, outcome: Outcome | None, now: float) -> None:
         """What became of a row that was taken; None: it was dropped unsent."""
         self._flying -= 1
+        self.pace.end(now)
         if outcome is not None:
             self._pace(outcome, now)
         queue = self._queues[row.incident]

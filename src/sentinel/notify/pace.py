@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -16,17 +16,40 @@ class Limit:
 
 
 class Pace:
-    """Instants are monotonic seconds."""
+    """Instants are monotonic seconds.
+
+    A message counts from when it was taken until so long after its answer: the far side has seen it at some
+    moment between the two.
+    """
 
     def __init__(self, limits: Iterable[Limit] = ()) -> None:
-        self._kept = [(limit, deque[float](maxlen=limit.count)) for limit in limits]
+        self._kept: list[tuple[Limit, deque[float]]] = []
+        self._flying = 0
+        self.keep(limits)
+
+    def keep(self, limits: Iterable[Limit]) -> None:
+        """These from now on; what was counted for a limit that stays is kept."""
+        known = dict(self._kept)
+        self._kept = [(limit, known.get(limit) or deque(maxlen=limit.count)) for limit in limits]
 
     def wait(self, now: float) -> float:
-        """Seconds until the next message may go; 0: now."""
-        pauses = [times[0] + limit.seconds - now for limit, times in self._kept if len(times) == limit.count]
-        return max(0.0, *pauses) if pauses else 0.0
+        """Seconds until the next message may go, if none of those under way is answered before; 0: now."""
+        return max((self._wait(limit, ended, now) for limit, ended in self._kept), default=0.0)
 
-    def note(self, now: float) -> None:
-        """One goes now."""
-        for _, times in self._kept:
-            times.append(now)
+    def begin(self) -> None:
+        """One goes."""
+        self._flying += 1
+
+    def end(self, now: float) -> None:
+        """One of them was answered, or given up."""
+        self._flying -= 1
+        for _, ended in self._kept:
+            ended.append(now)
+
+    def _wait(self, limit: Limit, ended: Sequence[float], now: float) -> float:
+        recent = [at for at in ended if at + limit.seconds > now]
+        too_many = len(recent) + self._flying + 1 - limit.count
+        if too_many <= 0:
+            return 0.0
+        # The oldest leave the window first; where those under way are too many already, one has to end.
+        return recent[too_many - 1] + limit.seconds - now if too_many <= len(recent) else limit.seconds

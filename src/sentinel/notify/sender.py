@@ -14,7 +14,6 @@ from sentinel.db.errors import reason_of
 from sentinel.notify.lane import Lane
 from sentinel.notify.marker import Marker
 from sentinel.notify.outbox import Mark, Waiting, backlog, bury_orphans, drop, fetch, waiting
-from sentinel.notify.pace import Pace
 from sentinel.notify.receiver import Delivery, Outcome, Receiver, Result
 from sentinel.runtime.clock import Clock
 from sentinel.runtime.supervise import backoff
@@ -120,11 +119,13 @@ class Sender:
                 del self._lanes[name]
             await self._bury_orphans()
             for name, receiver in self._receivers.items():
+                limits = getattr(receiver, "limits", ())
                 if name in self._lanes:
                     self._lanes[name].concurrency = receiver.concurrency
+                    self._lanes[name].pace.keep(limits)
                     continue
                 lane = self._lanes[name] = Lane(name, receiver.concurrency)
-                lane.pace = Pace(getattr(receiver, "limits", ()))
+                lane.pace.keep(limits)
                 self._tasks[name] = lanes.create_task(self._serve(lane, flights), name=f"lane {name}")
             if self._retired:
                 retired, self._retired = self._retired, []

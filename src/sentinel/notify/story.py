@@ -45,7 +45,7 @@ class Teller:
             "Receiver": self.escape(self.receiver),
             "Event": facts["event"],
             "Status": "resolved" if is_over else "firing",
-            "Word": t[facts["event"]],  # type: ignore[literal-required]
+            "Word": t.get(facts["event"], t["firing"]),
             "Incident": facts["incident"],
             "Grade": facts["grade"],
             "State": facts["state"],

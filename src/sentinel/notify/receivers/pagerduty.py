@@ -35,10 +35,10 @@ class Pagerduty(Posting):
         facts = delivery.facts
         event: dict[str, Any] = {
             "routing_key": self._key,
-            "event_action": ACTIONS[delivery.event],
+            "event_action": ACTIONS.get(delivery.event, "trigger"),
             "dedup_key": identity_of(facts),
         }
-        if delivery.event == "firing":
+        if event["event_action"] == "trigger":
             event |= {
                 "payload": self._payload(facts),
                 "client": "Sentinel",

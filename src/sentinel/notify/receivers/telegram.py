@@ -41,7 +41,7 @@ class Telegram(Posting):
         answer = await self._say({"text": text, "parse_mode": "HTML"})
         if answer.status == 400 and "can't parse entities" in answer.text:
             # A template of the operator's, or a text cut inside a tag: better plain than not at all.
-            answer = await self._say({"text": _TAG.sub("", text)})
+            answer = await self._say({"text": _TAG.sub("", text).strip() or "…"})
         return self._verdict(answer)
 
     async def _say(self, message: dict[str, Any]) -> Answer:
