@@ -51,7 +51,7 @@ format: $(VENV)/.test ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-BENCHES := snmp ssh probes queries rules history exposition
+BENCHES := snmp ssh probes queries rules ranges history exposition
 .PHONY: bench $(addprefix bench-,$(BENCHES))
 bench: $(addprefix bench-,$(BENCHES)) ## Measure everything beside its peers; figures in bench/out/
 $(addprefix bench-,$(BENCHES)): bench-%: $(VENV)/.test servers

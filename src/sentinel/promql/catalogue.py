@@ -158,7 +158,7 @@ class Catalogue:
 
     async def _snapshot(self, wanted: Sequence[Matchers], start: float, end: float) -> Snapshot:
         head = self._engine.head
-        snapshot = Snapshot(head)
+        snapshot = Snapshot(head, unpack=self._engine.unpacked)
         since = max(start - 0.001, head.since - head.retention)
         began = self._clock.monotonic()
         try:

@@ -19,10 +19,14 @@ from sentinel.promql.source import parse
 from sentinel.promql.value import SeriesSet, Value, Vector
 from sentinel.runtime.clock import SystemClock
 from sentinel.series.archive import Archive
+from sentinel.series.frozen import Unpacked
 from sentinel.series.head import LOOKBACK, Head
 from sentinel.series.table import LabelTable
 
 _LAST_INSTANT: Final = 1e11
+
+UNPACKED: Final = 1 << 22
+"""Cells of the head kept unpacked for the next range query: 32 MiB."""
 
 _STAND_IN: Final = Query(60.0, 3600.0)
 """To check an expression whose durations follow a query that is not known yet."""
@@ -214,6 +218,7 @@ class Engine:
         """
         self.head = head
         self.archive = archive
+        self.unpacked = Unpacked(UNPACKED)
         self.limits = limits or Limits()
         self.lookback = lookback
         self.step = step
@@ -259,7 +264,8 @@ class Engine:
         )
 
     def sight(self, lookback: float | None = None) -> Sight:
-        return Sight(self.head, self.archive, self.lookback if lookback is None else lookback, self.step)
+        lookback = self.lookback if lookback is None else lookback
+        return Sight(self.head, self.archive, self.unpacked, lookback, self.step)
 
     def budget(self) -> Budget:
         """For one query."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,6 +17,7 @@ from sentinel.promql.leaves import leaves
 from sentinel.promql.selectors import RangeSelector, Subquery, merged, stacked, vector_of
 from sentinel.promql.value import SeriesSet, Value, Vector
 from sentinel.series.archive import Archive
+from sentinel.series.frozen import Unpack
 from sentinel.series.head import Head
 from sentinel.series.pool import milliseconds
 from sentinel.series.snapshot import Snapshot
@@ -46,7 +47,7 @@ class Track:
 class Matrix:
     """Series over the steps of a range query: `values[series, step]` where `present`."""
 
-    labels: Sequence[Labels]
+    labels: LabelTable
     times: Floats
     """Unix seconds of the steps."""
     values: Floats
@@ -67,6 +68,7 @@ class Sight:
 
     head: Head
     archive: Archive | None
+    unpack: Unpack
     lookback: float
     step: float
     """Of subqueries that name none, in seconds."""
@@ -98,7 +100,7 @@ class Evaluation:
         self._budget = budget
         self._step = step
         self._leaves = list(leaves(node))
-        self._snapshot = Snapshot(sight.head, sight.archive)
+        self._snapshot = Snapshot(sight.head, sight.archive, unpack=sight.unpack)
 
     def take(self) -> Iterator[None]:
         """Copies what is needed of the head, in small steps.

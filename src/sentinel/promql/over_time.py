@@ -22,6 +22,10 @@ Parameters = Sequence[float]
 Reduction = Callable[[Samples, Span, Parameters], Floats]
 
 
+_TOGETHER: Final = 8192
+"""Series of several windows that are reduced at once."""
+
+
 class OverTime:
     """One number for each series with at least `least` samples in the window."""
 
@@ -78,9 +82,14 @@ class OverTime:
             context.budget.charge(int(count.sum()))
             present = count >= self.least
             values = np.full(count.shape, np.nan)
-            for window in np.flatnonzero(present.any(axis=1)).tolist():
-                span = Span(float(starts[window]), float(ends[window]))
-                values[window] = self.reduction(cut.window(look, window), span, given[window] if each else ())
+            # Small ones together; with parameters, each by itself.
+            together = 1 if each else max(_TOGETHER // max(cut.series, 1), 1)
+            windows = np.flatnonzero(present.any(axis=1)).tolist()
+            for first in range(0, len(windows), together):
+                some = windows[first : first + together]
+                span = Span(float(starts[some[0]]), float(ends[some[0]]))
+                found = self.reduction(cut.windows(look, some), span, given[some[0]] if each else ())
+                values[some] = found.reshape(len(some), -1)
             return values, present
 
         return self.source.windows(context, each=each, thin=self.reduction in _THINNED).reduced(reduce)
@@ -130,13 +139,18 @@ def _count(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
     return samples.count.astype(np.float64)
 
 
+def _cells(samples: Samples) -> Floats:
+    """NaN where there is no sample."""
+    return samples.values if samples.is_full else np.where(samples.held, samples.values, np.nan)
+
+
 def _minimum(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
-    least: Floats = np.fmin.reduce(np.where(samples.held, samples.values, np.nan), axis=0)
+    least: Floats = np.fmin.reduce(_cells(samples), axis=0)
     return least
 
 
 def _maximum(samples: Samples, _span: Span, _parameters: Parameters) -> Floats:
-    greatest: Floats = np.fmax.reduce(np.where(samples.held, samples.values, np.nan), axis=0)
+    greatest: Floats = np.fmax.reduce(_cells(samples), axis=0)
     return greatest
 
 

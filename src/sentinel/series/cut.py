@@ -182,6 +182,20 @@ class Cut:
             stamps = _shifted(stamps, shifts, rows)
         return Samples(cells, count[self.slots], stamps, self.slots)
 
+    def windows(self, look: Look, numbers: Sequence[int]) -> Samples:
+        """Several windows side by side: the series of the first, then those of the second, and so on."""
+        parts = [self.window(look, number) for number in numbers]
+        if len(parts) == 1:
+            return parts[0]
+        rows = max(len(part.values) for part in parts)
+        values = np.full((rows, len(parts), self.series), np.nan)
+        stamps = np.full((rows, len(parts), len(self.polls)), np.nan)
+        for place, part in enumerate(parts):
+            values[: len(part.values), place], stamps[: len(part.stamps), place] = part.values, part.stamps
+        slots = (np.arange(len(parts))[:, None] * len(self.polls) + self.slots).ravel()
+        count = np.concatenate([part.count for part in parts])
+        return Samples(values.reshape(rows, -1), count, stamps.reshape(rows, -1), slots)
+
     @cached_property
     def falls(self) -> Floats | None:
         """[k, series] what a counter stood at where it fell with sample k, 0 elsewhere; None: none fell."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +21,38 @@ _NEVER: Final = -np.inf
 
 Unpack = Callable[[Packed], Floats]
 """Unpacks, or remembers having done so."""
+
+
+class Unpacked:
+    """What was unpacked last, for all threads: pages ask for the same hour again and again."""
+
+    def __init__(self, cells: int) -> None:
+        """
+        Args:
+            cells: how many are kept, 8 bytes each.
+        """
+        self._most = cells
+        self._cells = 0
+        self._kept: dict[int, tuple[Packed, Floats]] = {}
+        self._lock = Lock()
+
+    def __call__(self, packed: Packed) -> Floats:
+        """Not to be written to."""
+        with self._lock:
+            found = self._kept.pop(id(packed), None)
+            if found is not None:
+                # Back at the end: the dictionary's order is that of last use.
+                self._kept[id(packed)] = found
+                return found[1]
+        values = packed.unpack()
+        with self._lock:
+            if id(packed) not in self._kept:
+                self._kept[id(packed)] = (packed, values)
+                self._cells += values.size
+            while self._cells > self._most:
+                _, oldest = self._kept.pop(next(iter(self._kept)))
+                self._cells -= oldest.size
+        return values
 
 
 @dataclass(frozen=True, slots=True, eq=False)

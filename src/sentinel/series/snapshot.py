@@ -12,19 +12,15 @@ from sentinel.model.batch import Floats
 from sentinel.model.labels import Labels
 from sentinel.series.archive import Archive, Archived, Charge
 from sentinel.series.cut import Cut, beside, stacked
-from sentinel.series.frozen import Frozen
+from sentinel.series.frozen import Frozen, Unpack
 from sentinel.series.head import Head
 from sentinel.series.matcher import Matcher
-from sentinel.series.packed import Packed
 from sentinel.series.pool import Index, Mask
 from sentinel.series.symbols import Overlay, Symbols
 from sentinel.series.table import LabelTable, identify
 
 BLOCK: Final = 1 << 20
 """Cells looked at together."""
-
-_UNPACKED: Final = 1 << 23
-"""Cells kept unpacked for the next look at them."""
 
 _ATTEMPTS: Final = 3
 _ROWS: Final = 16
@@ -57,15 +53,14 @@ class Snapshot:
     `take` runs on the head's thread, everything else in one other.
     """
 
-    def __init__(self, head: Head, archive: Archive | None = None) -> None:
+    def __init__(self, head: Head, archive: Archive | None = None, *, unpack: Unpack) -> None:
         self._head = head
         self._archive = archive
         self._held: dict[tuple[Matcher, ...], _Held] = {}
         self._tables: dict[
             tuple[Matcher, ...], tuple[tuple[Sequence[Labels], ...], LabelTable, list[Index]]
         ] = {}
-        self._unpacked: dict[int, tuple[Packed, Floats]] = {}
-        self._unpacked_cells = 0
+        self._unpack = unpack
         self._since = head.since
         self.symbols: Symbols = Overlay(head.symbols)
 
@@ -191,17 +186,6 @@ class Snapshot:
             places.append(made[id(one)])
         self._tables[matchers] = (labels, whole, places)
         return whole, places
-
-    def _unpack(self, packed: Packed) -> Floats:
-        found = self._unpacked.pop(id(packed), None)
-        values = found[1] if found is not None else packed.unpack()
-        if found is None:
-            self._unpacked_cells += values.size
-            while self._unpacked and self._unpacked_cells > _UNPACKED:
-                _, oldest = self._unpacked.pop(next(iter(self._unpacked)))
-                self._unpacked_cells -= oldest.size
-        self._unpacked[id(packed)] = (packed, values)
-        return values
 
 
 def _spans(wanted: Iterable[Wanted]) -> list[Wanted]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from itertools import islice
+from itertools import compress, islice
 from typing import Any, Final
 
 import numpy as np
@@ -13,10 +13,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from sentinel.model.batch import Floats
-from sentinel.model.labels import Labels
 from sentinel.promql.evaluation import Matrix, Track
 from sentinel.promql.value import Value, Vector
 from sentinel.web.formats import format_number, format_sample
+from sentinel.web.label_texts import json_of, sorted_rows, texts_of
 
 PIECE: Final = 512 * 1024
 """Bytes of a piece, about."""
@@ -81,28 +81,30 @@ def _gathered(parts: Iterator[bytes]) -> Pieces:
 
 def matrix_items(matrix: Matrix, limit: int) -> Iterator[bytes]:
     """Series with values, sorted by their labels."""
-    rows = np.flatnonzero(matrix.present.any(axis=1)).tolist()
-    ordered = sorted(rows, key=lambda row: matrix.labels[row].pairs)[: limit or None]
+    rows = np.flatnonzero(matrix.present.any(axis=1))
+    table = matrix.labels.take(rows)
+    texts = texts_of(table)
+    order = sorted_rows(table)[: limit or None].tolist()
     starts = _time_starts(matrix.times)
-    for row in ordered:
+    for place in order:
+        row = rows[place]
         held = matrix.present[row]
         if held.all():
-            yield _line(matrix.labels[row], starts, matrix.values[row])
+            yield _line(texts[place], starts, matrix.values[row])
         else:
-            chosen = [starts[k] for k in np.flatnonzero(held).tolist()]
-            yield _line(matrix.labels[row], chosen, matrix.values[row, held])
+            yield _line(texts[place], list(compress(starts, held)), matrix.values[row, held])
 
 
 def track_items(tracks: Sequence[Track], limit: int) -> Iterator[bytes]:
     for track in sorted(tracks, key=lambda track: track.labels.pairs)[: limit or None]:
-        yield _line(track.labels, _time_starts(track.times), track.values)
+        yield _line(json_of(track.labels), _time_starts(track.times), track.values)
 
 
 def vector_items(vector: Vector, at: float) -> Iterator[bytes]:
     labels, values = vector.series.labels, format_samples(vector.values)
-    start = b',"value":[' + format_time(at) + b',"'
+    start = b',"value":[' + format_time(at).encode() + b',"'
     for row, value in zip(vector.rows.tolist(), values, strict=True):
-        yield b"".join([b'{"metric":', _labels(labels[row]), start, value, b'"]}'])
+        yield b"".join([b'{"metric":', json_of(labels[row]), start, value.encode(), b'"]}'])
 
 
 def plain(value: Value, at: float) -> dict[str, Any]:
@@ -113,42 +115,37 @@ def plain(value: Value, at: float) -> dict[str, Any]:
     return {"resultType": "scalar", "result": [round(at, 3), format_number(value)]}
 
 
-def format_samples(values: Floats) -> list[bytes]:
+def format_samples(values: Floats) -> list[str]:
     """Each as `format_sample`, many at once."""
     if not len(values):
         return []
-    raw: bytes = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)
-    texts = (raw[1:-1] + b",").replace(b".0,", b",").split(b",")[:-1]
-    if b"e" in raw or b"null" in raw:
-        for row, text in enumerate(texts):
-            if b"e" in text or text == b"null":
-                texts[row] = format_sample(float(values[row])).encode()
-    # The shortest notation takes over at other sizes than Go's.
+    text = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].decode()
+    if ".0," in text or text.endswith(".0"):
+        text = (text + ",").replace(".0,", ",")[:-1]
+    texts = text.split(",")
+    # The shortest notation takes over at other sizes than Go's, and JSON has no word for what is no number.
     sizes = np.abs(values)
-    for row in np.flatnonzero((sizes < 1e-5) & (sizes > 0)).tolist():
-        texts[row] = format_sample(float(values[row])).encode()
+    is_plain = (sizes >= 1e-5) & (sizes < 1e16)
+    if not is_plain.all():
+        for row in np.flatnonzero(~is_plain & (sizes != 0)).tolist():
+            texts[row] = format_sample(float(values[row]))
     return texts
 
 
-def format_time(at: float) -> bytes:
+def format_time(at: float) -> str:
     """Unix seconds to the millisecond, as Prometheus writes them."""
-    return f"{at:.3f}".removesuffix(".000").encode()
+    return f"{at:.3f}".removesuffix(".000")
 
 
-def _time_starts(times: Floats) -> list[bytes]:
-    return [b"[" + format_time(at) + b',"' for at in times.tolist()]
+def _time_starts(times: Floats) -> list[str]:
+    """Of each point what stands before its value: the end of the point before, and its time."""
+    return [f'"],[{format_time(at)},"' for at in times.tolist()]
 
 
-def _line(labels: Labels, starts: Sequence[bytes], values: Floats) -> bytes:
-    points: list[bytes] = [b'"],'] * (3 * len(values))
-    points[0::3] = starts
-    points[1::3] = format_samples(values)
-    points[-1] = b'"]]}'
-    return b"".join([b'{"metric":', _labels(labels), b',"values":[', *points])
-
-
-def _labels(labels: Labels) -> bytes:
-    try:
-        return orjson.dumps(dict(labels.pairs))
-    except orjson.JSONEncodeError:  # half a character, as devices cut their texts off
-        return orjson.dumps({name: value.encode("utf-8", "replace").decode() for name, value in labels.pairs})
+def _line(labels: bytes, starts: Sequence[str], values: Floats) -> bytes:
+    """One series."""
+    points = [""] * (2 * len(values))
+    points[0::2] = starts
+    points[1::2] = format_samples(values)
+    points[0] = points[0].removeprefix('"],')
+    return b"".join([b'{"metric":', labels, b',"values":[', "".join(points).encode(), b'"]]}'])

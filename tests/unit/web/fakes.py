@@ -25,6 +25,8 @@ from sentinel.rules.seams import Evaluation
 from sentinel.rules.status import GroupStatus, RuleStatus
 from sentinel.rules.template import parse_template
 from sentinel.runtime.clock import Clock, ManualClock
+from sentinel.series.symbols import Symbols
+from sentinel.series.table import LabelTable
 from sentinel.web.seams import Faces, Matchers, Result, Scope, Site, Vitals
 
 TOKEN = "stl_ok"
@@ -77,7 +79,12 @@ class FakeQueries:
             return value
         times = np.arange(question.start, question.end + question.step / 2, question.step)
         values = (times - NOW)[None, :]
-        return Matrix([Labels({"__name__": "ramp"})], times, values, np.ones(values.shape, np.bool_))
+        return Matrix(
+            LabelTable.of(Symbols(), [Labels({"__name__": "ramp"})]),
+            times,
+            values,
+            np.ones(values.shape, np.bool_),
+        )
 
     async def work(self, function: Callable[[], Result]) -> Result:
         return function()
