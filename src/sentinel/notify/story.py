@@ -29,16 +29,11 @@ class Teller:
     zone: ZoneInfo
     escape: Escape = as_it_is
 
-    def story(self, facts: Facts, *, alerts: int | None = None) -> Struct:
-        """
-        Args:
-            alerts: how many of them are told; the rest is counted. None: all.
-        """
+    def story(self, facts: Facts) -> Struct:
         t = TEXTS[self.language]
-        shown = facts["alerts"] if alerts is None else facts["alerts"][:alerts]
         is_over = facts["event"] == "resolved"
         ended = facts["resolved_at"] if is_over else None
-        listed = tuple(self._alert(alert) for alert in shown)
+        listed = tuple(self._alert(alert) for alert in facts["alerts"])
         labels = [self._words(alert["labels"]) for alert in facts["alerts"]]
         annotations = [self._words(alert["annotations"]) for alert in facts["alerts"]]
         fields: dict[str, Any] = {
@@ -62,9 +57,8 @@ class Teller:
             "CommonLabels": common(labels),
             "CommonAnnotations": common(annotations),
             "Alerts": listed,
-            "Firing": tuple(alert for alert in listed if alert.fields["Status"] == "firing"),
-            "Resolved": tuple(alert for alert in listed if alert.fields["Status"] == "resolved"),
-            "Truncated": facts["truncated"] + len(facts["alerts"]) - len(shown),
+            **_by_status(listed),
+            "Truncated": facts["truncated"],
             "Total": facts["total"],
             "Colour": colour_of(facts),
             "Language": self.language,
@@ -102,6 +96,24 @@ class Teller:
 
     def _time(self, at: float) -> str:
         return datetime.fromtimestamp(at, self.zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def shortened(story: Struct, alerts: int) -> Struct:
+    """The story with so many of its alerts; the rest is counted."""
+    listed = story.fields["Alerts"]
+    assert isinstance(listed, tuple)
+    truncated = story.fields["Truncated"]
+    assert isinstance(truncated, int)
+    kept = listed[:alerts]
+    left_out = truncated + len(listed) - len(kept)
+    return Struct({**story.fields, "Alerts": kept, **_by_status(kept), "Truncated": left_out})
+
+
+def _by_status(alerts: tuple[Struct, ...]) -> dict[str, tuple[Struct, ...]]:
+    return {
+        word.capitalize(): tuple(alert for alert in alerts if alert.fields["Status"] == word)
+        for word in ("firing", "resolved")
+    }
 
 
 def page_of(facts: Facts) -> str:

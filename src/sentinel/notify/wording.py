@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 
 from sentinel.notify.facts import Facts
-from sentinel.notify.story import Teller
+from sentinel.notify.story import Teller, shortened
 from sentinel.rules.template import ExpansionError, Struct, Template, parse_template
 
 log = logging.getLogger(__name__)
@@ -61,12 +61,14 @@ class Wording:
     def text(self, name: str, facts: Facts, *, limit: int, measure: Measure = len) -> str:
         """One text of a message, with as many alerts as fit; what is still too long is cut.
 
-        A template of the operator's that fails does not cost the message: the shipped one takes its place.
+        A template of the operator's that fails, or says nothing, does not cost the message: the shipped one
+        takes its place.
         """
         own = self._own.get(name)
         if own is not None:
             try:
-                return self._fitting(own, facts, limit, measure)
+                if told := self._fitting(own, facts, limit, measure):
+                    return told
             except ExpansionError as error:
                 self._complain(name, error)
         if name not in self._shipped:
@@ -76,13 +78,14 @@ class Wording:
     def _fitting(self, template: Template, facts: Facts, limit: int, measure: Measure) -> str:
         count = len(facts["alerts"])
         text, failure = "", None
+        story = self._teller.story(facts)
         for alerts in (count, *(fewer for fewer in _FEWER if fewer < count)):
             try:
-                text = expanded(template, self._teller.story(facts, alerts=alerts)).strip()
+                text = expanded(template, shortened(story, alerts)).strip()
             except ExpansionError as error:  # perhaps only too many
                 failure = error
                 continue
-            if measure(text) <= limit:
+            if text and measure(text) <= limit:
                 return text
             if not template.reads & _TELLS_ALERTS:
                 break
