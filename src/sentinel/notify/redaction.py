@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -39,5 +40,9 @@ def _parts(secret: str) -> Iterable[str]:
         yield part
         yield unquote(part)
     yield from address.path.split("/")
+    if address.username:
+        # As it travels in an Authorization or Proxy-Authorization header.
+        login = f"{unquote(address.username)}:{unquote(address.password or '')}"
+        yield b64encode(login.encode()).decode()
     for _, value in parse_qsl(address.query):
         yield value
