@@ -41,8 +41,11 @@ class PiecewiseResponse(Response):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         body = self._first
         while body:
-            async with asyncio.timeout(STALL):
-                await send({"type": "http.response.body", "body": body, "more_body": True})
+            try:
+                async with asyncio.timeout(STALL):
+                    await send({"type": "http.response.body", "body": body, "more_body": True})
+            except TimeoutError:
+                return  # the server closes a connection whose answer was not finished
             body = await self._work(lambda: next(self._pieces, b""))
         await send({"type": "http.response.body", "body": b""})
 

@@ -276,8 +276,7 @@ async def test_who_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> 
         if len(made) == 3:
             await asyncio.Event().wait()
 
-    with pytest.raises(TimeoutError):
-        await PiecewiseResponse(b"x", pieces(), work)({}, None, send)  # type: ignore[arg-type]
+    await PiecewiseResponse(b"x", pieces(), work)({}, None, send)  # type: ignore[arg-type]
     assert len(made) == 3
 
 
