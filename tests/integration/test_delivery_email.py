@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sentinel.config.receivers import NotifySettings
 from sentinel.model.incident import EntryKind
+from sentinel.notify.receiver import Result
 from tests.integration.delivery import delivering, mail
+from tests.integration.services import built, message
 from tests.servers.certificates import certificate
 from tests.servers.debian import free_port
 from tests.servers.sinks import smtp_sink
@@ -103,6 +108,47 @@ async def test_tls_is_verified_and_the_login_goes_through_it(tmp_path: Path, mod
             record = await room.tried(1)
             assert "certificate" in record.deliveries[0].last_error.lower()
         assert len(sink.mails) == 1
+
+
+async def test_texts_of_ones_own_are_escaped_where_they_are_html(tmp_path: Path) -> None:
+    templates = {
+        "subject": "{{ .Word }}\r\nBcc: all@x.org {{ .Title }}",
+        "text": "Text: {{ .Title }}",
+        "html": "<p>{{ .Title }}</p>",
+    }
+    async with smtp_sink() as sink, delivering(tmp_path, [mail(sink.port, templates=templates)]) as room:
+        await room.tick(firing(summary="<script>alert(1)</script>\r\nBcc: all@y.org"))
+        await room.told()
+    (one,) = sink.mails
+    assert one.recipients == ("a@x.org",)
+    assert one.message["Bcc"] is None
+    assert one.message["Subject"] == "FIRING Bcc: all@x.org <script>alert(1)</script> Bcc: all@y.org"
+    assert one.text().startswith("Text: <script>")
+    assert one.text("html").strip() == "<p>&lt;script&gt;alert(1)&lt;/script&gt; Bcc: all@y.org</p>"
+
+
+async def test_a_text_of_ones_own_alone_is_the_whole_mail(tmp_path: Path) -> None:
+    own = {"text": "{{ .Title }} {{ .Nothing }}"}
+    async with smtp_sink() as sink:
+        async with delivering(tmp_path / "a", [mail(sink.port, templates={"text": "{{ .Title }}"})]) as room:
+            await room.tick(firing(summary="sw1 is down"))
+            await room.told()
+        async with delivering(tmp_path / "b", [mail(sink.port, templates=own)]) as room:
+            await room.tick(firing(summary="sw1 is down"))
+            await room.told()
+    first, second = sink.mails
+    assert (first.text().strip(), first.text("html")) == ("sw1 is down", "")
+    assert "Since: " in second.text()  # it fails with every message: the shipped text is sent
+
+
+async def test_a_mail_server_outside_the_networks_is_not_connected_to(tmp_path: Path) -> None:
+    async with smtp_sink() as sink:
+        around: dict[str, Any] = {"notify": NotifySettings(networks=(ip_network("10.0.0.0/8"),))}
+        async with built(mail(sink.port, smarthost=f"localhost:{sink.port}"), **around) as receiver:
+            outcome = await receiver.send(message())
+    assert outcome.result is Result.RETRY
+    assert "may not send" in outcome.detail
+    assert sink.mails == []
 
 
 async def test_a_server_that_is_away_gets_it_when_it_is_back(tmp_path: Path) -> None:

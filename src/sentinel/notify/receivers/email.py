@@ -33,7 +33,9 @@ class Email:
         self.timeout = settings.timeout
         self.concurrency = settings.concurrency
         self._now = around.now
+        self._guard = around.guard
         self._host, self._port = split_smarthost(settings.smarthost)
+        self._guard.check(self._host)
         self._letters = Letters(
             language=settings.language or around.language,
             zone=around.zone,
@@ -58,6 +60,7 @@ class Email:
         )
         client = self._client()
         try:
+            await self._guard.addresses(self._host, self._port)
             await client.connect()
             refusals, answer = await client.sendmail(
                 address_of(self._settings.from_), recipients, letter.as_bytes()
