@@ -16,6 +16,7 @@ from sentinel.cli import (
     db,
     discover,
     explain,
+    importing,
     incidents,
     init,
     notify,
@@ -51,6 +52,7 @@ app.command("alerts")(alerts.alerts)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(notify.app, name="notify")
 app.add_typer(explain.app, name="explain")
+app.add_typer(importing.app, name="import")
 app.add_typer(token.app, name="token")
 app.add_typer(db.app, name="db")
 app.add_typer(testing.app, name="test")

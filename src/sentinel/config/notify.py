@@ -22,6 +22,7 @@ from sentinel.model.problem import Problem, did_you_mean
 
 __all__ = [
     "LONGEST_SEND",
+    "NOBODY",
     "AnyReceiver",
     "EmailSettings",
     "NotifySettings",
@@ -33,6 +34,8 @@ __all__ = [
 ]
 
 MAX_DEPTH = 20
+NOBODY = "nobody"
+"""The receiver of routes whose alerts nobody is told."""
 
 _NOT_YET = ("group_by", "group_wait", "group_interval", "repeat_interval")
 _NOT_YET_MUTING = ("mute_time_intervals", "active_time_intervals")
@@ -50,7 +53,7 @@ class RouteSettings(Written):
     """[route] and [[route.routes]]: the tree that an alert walks, as in Alertmanager."""
 
     receiver: str = Field(default="", max_length=200)
-    """Receiver of what matches here; without it, that of the route above."""
+    """Receiver of what matches here; without it, that of the route above. "nobody": nobody is told."""
     matchers: tuple[MatcherText, ...] = ()
     """What an alert's labels must be, all of them: 'severity="critical"', 'job=~"if_.*"'."""
     continue_: bool = Field(default=False, alias="continue")
@@ -90,6 +93,9 @@ def routing_problems(
         if receiver.name in names:
             text = f"receiver '{receiver.name}' is defined twice"
             problems.append(document.problem(("receiver", index, "name"), text, value=True))
+        if receiver.name == NOBODY:
+            text = "'nobody' stands for no receiver: choose another name"
+            problems.append(document.problem(("receiver", index, "name"), text, value=True))
         names.add(receiver.name)
     if route is None:
         return problems
@@ -103,7 +109,7 @@ def routing_problems(
     for path, node in _walk(route, ("route",), 0):
         if len(path) > 2 * MAX_DEPTH:
             problems.append(document.problem(path, "routes are nested too deep"))
-        if node.receiver and node.receiver not in names:
+        if node.receiver and node.receiver not in names | {NOBODY}:
             text = f"unknown receiver '{node.receiver}'{did_you_mean(node.receiver, names)}"
             problems.append(document.problem((*path, "receiver"), text, value=True))
     return problems

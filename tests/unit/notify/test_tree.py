@@ -98,6 +98,11 @@ def amtool(tree: dict[str, Any], labels: Mapping[str, str], folder: Path) -> tup
     file.write_text(
         json.dumps({"route": tree, "receivers": [{"name": f"r{number}"} for number in range(10)]})
     )
+    return amtool_on(file, labels)
+
+
+def amtool_on(file: Path, labels: Mapping[str, str]) -> tuple[str, ...]:
+    """Which receivers amtool chooses by a configuration."""
     command = [program("amtool"), "config", "routes", "test", f"--config.file={file}"]
     told = subprocess.run(
         [*command, *(f"{name}={quote(value)}" for name, value in labels.items())],
