@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree as ET
 
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 
 from sentinel.notify.receiver import Delivery, Result
 from sentinel.notify.receivers.sms import fitting
+from tests.integration.delivery import delivering
 from tests.integration.services import HOSTILE, built, message, settings
 from tests.servers.sinks import Answer, WebhookSink
+from tests.unit.incidents.alerts import firing
 
 NUMBERS = ["+8613800138000", "+8613900139000"]
 
@@ -92,6 +95,21 @@ async def test_a_gateway_may_be_asked_by_address_alone() -> None:
     assert query["to"] == NUMBERS[:1]
     assert query["text"] == ["FIRING II sw1 a&b=c #x 告警 Host: evil #7"]
     assert post.headers["host"] == f"127.0.0.1:{sink.port}"
+
+
+async def test_at_the_deadline_it_is_known_whose_phone_has_rung(tmp_path: Path) -> None:
+    """A gateway that hangs at the second number: the first gets its message once."""
+    sink = WebhookSink()
+    sink.choose = lambda post: Answer(hangs=NUMBERS[1] in post.body.decode() and len(sink.posts) < 4)
+    async with sink.serve():
+        body = '{"to": "{{ .Number }}", "text": "{{ .Text }}"}'
+        one = settings("sms", to=NUMBERS, url=sink.url, body=body, timeout="300ms")
+        async with delivering(tmp_path, [one]) as room:
+            await room.tick(firing())
+            await room.told()
+    told = [json.loads(post.body)["to"] for post in sink.posts]
+    assert told[0] == NUMBERS[0]
+    assert told[1:] == [NUMBERS[1]] * 4
 
 
 async def test_each_number_is_settled_by_itself() -> None:

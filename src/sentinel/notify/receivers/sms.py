@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Callable
 from urllib.parse import quote
@@ -18,6 +19,8 @@ from sentinel.notify.receiver import Delivery, Outcome, Result
 from sentinel.notify.surroundings import Surroundings
 from sentinel.rules.template import ExpansionError, Struct, Template, TemplateSyntaxError, parse_template
 
+SHARE = 0.9
+"""Of the time for one message that its numbers have in all."""
 ACCEPTED = "accepted"
 REFUSED = "refused"
 _GSM = set(
@@ -61,10 +64,12 @@ class Sms:
         text = fitting(self._wording.text("text", delivery.facts, limit=4000), self._settings.parts)
         settled, later, refused = dict(delivery.recipients), [], []
         outcome = Outcome(Result.DELIVERED)
+        # Before the sender's own deadline: that one would forget whose phone has rung already.
+        until = asyncio.get_running_loop().time() + SHARE * self.timeout
         for number in dict.fromkeys(self._settings.to):
             if number in settled:
                 continue
-            outcome = await self._tell(number, text)
+            outcome = await self._tell_by(until, number, text)
             if outcome.result is Result.DELIVERED:
                 settled[number] = ACCEPTED
             elif outcome.result is Result.REFUSED:
@@ -87,8 +92,12 @@ class Sms:
         if self._http is not None:
             await self._http.close()
 
-    async def _tell(self, number: str, text: str) -> Outcome:
-        return await (self._by_gateway(number, text) if self._http else self._by_modem(number, text))
+    async def _tell_by(self, until: float, number: str, text: str) -> Outcome:
+        try:
+            async with asyncio.timeout_at(until):
+                return await (self._by_gateway(number, text) if self._http else self._by_modem(number, text))
+        except TimeoutError:
+            return Outcome(Result.RETRY, "no answer in time", is_unwell=True)
 
     async def _by_gateway(self, number: str, text: str) -> Outcome:
         assert self._http is not None
