@@ -28,6 +28,7 @@ SHIPPED: Mapping[str, Mapping[str, str]] = {
     "apprise": {"title": "title", "body": "plain"},
     "webhook": {},
     "command": {},
+    "alertmanager": {},
 }
 """For each kind its texts, and the shipped template of each: templates/NAME.tmpl. Empty: written in code."""
 

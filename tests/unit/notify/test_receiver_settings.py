@@ -50,7 +50,10 @@ def test_what_is_right_is_taken(tmp_path: Path, text: str) -> None:
     ("text", "problem"),
     [
         (HEAD + 'kind = "wecon"\n', "config.toml:3:9: unknown kind 'wecon' (did you mean 'wecom'?)"),
-        (HEAD + 'kind = "carrier pigeon"\n', "unknown kind 'carrier pigeon' (known: apprise, command, "),
+        (
+            HEAD + 'kind = "carrier pigeon"\n',
+            "unknown kind 'carrier pigeon' (known: alertmanager, apprise, command, ",
+        ),
         (HEAD, "config.toml:1:3: 'kind' is missing"),
         (WECOM.replace("url", "ulr"), "config.toml:4:1: unknown key 'ulr' (did you mean 'url'?)"),
         (WECOM.replace("http:", "file:"), "config.toml:4:8: url: not an http:// or https:// address"),

@@ -17,7 +17,7 @@ from sentinel.config.receivers.chat import (
 )
 from sentinel.config.receivers.local import CommandSettings, NotifySettings, SyslogSettings
 from sentinel.config.receivers.mail import EmailSettings, split_smarthost
-from sentinel.config.receivers.pagers import OpsgenieSettings, PagerdutySettings
+from sentinel.config.receivers.pagers import AlertmanagerSettings, OpsgenieSettings, PagerdutySettings
 from sentinel.config.receivers.sms import SmsSettings
 from sentinel.config.receivers.web import AppriseSettings, WebhookSettings
 
@@ -46,6 +46,7 @@ AnyReceiver = (
     | SyslogSettings
     | CommandSettings
     | AppriseSettings
+    | AlertmanagerSettings
 )
 
 ReceiverSettings = Annotated[AnyReceiver, Field(discriminator="kind")]

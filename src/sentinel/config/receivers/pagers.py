@@ -1,12 +1,13 @@
-"""Services that page people."""
+"""Services that page people, and Alertmanagers, which tell others."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from sentinel.config.receivers.base import HttpAddress, HttpReceiver, Token
+from sentinel.config.receivers.base import Headers, HttpAddress, HttpReceiver, HttpSecret, Token
+from sentinel.config.types import PositiveDuration
 
 
 class PagerdutySettings(HttpReceiver):
@@ -36,3 +37,22 @@ class OpsgenieSettings(HttpReceiver):
     """Tags of the alerts there."""
     send_acknowledged: bool = True
     """Acknowledge there what is acknowledged here."""
+
+
+class AlertmanagerSettings(HttpReceiver):
+    """A [[receiver]] of kind alertmanager: a Prometheus Alertmanager that gets the alerts, while they fire."""
+
+    kind: Literal["alertmanager"]
+    url: HttpSecret
+    """Where it is, such as http://alertmanager.example.org:9093, with its path prefix if it has one."""
+    headers: Headers = Field(default_factory=dict)
+    """Further request headers, such as Authorization."""
+    every: PositiveDuration = 60.0
+    """Time between two repeats of what fires; after four without any, the Alertmanager takes it for over."""
+
+    @field_validator("every")
+    @classmethod
+    def _is_reasonable(cls, seconds: float) -> float:
+        if not 10 <= seconds <= 3600:
+            raise ValueError("must be between 10s and 1h")
+        return seconds

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from sentinel.config.receivers import AnyReceiver, NotifySettings
 from sentinel.model.problem import Problem, UnusableError
 from sentinel.notify.receiver import Receiver
+from sentinel.notify.receivers.alertmanager import Alertmanager
 from sentinel.notify.receivers.apprise import Apprise
 from sentinel.notify.receivers.command import Command
 from sentinel.notify.receivers.dingtalk import Dingtalk
@@ -45,6 +46,7 @@ KINDS: Mapping[str, Build] = {
     "syslog": Syslog,
     "command": Command,
     "apprise": Apprise,
+    "alertmanager": Alertmanager,
 }
 """What each kind's settings become; each may raise OSError: a certificate, template or program cannot be used."""
 
