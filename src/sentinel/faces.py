@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from sentinel.collect.drivers import OWN, Drivers
 from sentinel.collect.poll import PollLoops
@@ -25,9 +26,10 @@ from sentinel.promql.service import QueryService
 from sentinel.reload import Configuration
 from sentinel.rules.engine import RuleEngine
 from sentinel.runtime.clock import Clock
-from sentinel.series.exposition import render
+from sentinel.series.exposition import Style, parts
 from sentinel.series.head import Head
 from sentinel.series.matcher import Matcher, MatchOperator
+from sentinel.series.openmetrics import END
 from sentinel.series.remote.intake import Intake
 from sentinel.web.seams import Faces, OnDemandRules, ProbeRules, Reload, Scope, Site, Vitals
 
@@ -130,14 +132,30 @@ class _Exposition:
         self._registry = registry
         self._clock = clock
 
-    def render(self, scope: Scope, matchers: Sequence[str], /) -> bytes:
-        if not matchers:
-            if scope == "self":
-                return generate_latest(self._registry)
-            return render(self._head, self._clock.now(), skip_own=True)
-        own = Matcher("job", MatchOperator.EQUAL if scope == "self" else MatchOperator.NOT_EQUAL, OWN)
-        wanted = [(*parse_selector(text), own) for text in matchers]
-        return render(self._head, self._clock.now(), wanted)
+    def parts(self, scopes: Collection[Scope], matchers: Sequence[str], style: Style, /) -> Iterator[bytes]:
+        at = self._clock.now()
+        if matchers:
+            yield from parts(self._head, at, [self._wanted(text, scopes) for text in matchers], style=style)
+        else:
+            if "self" in scopes:
+                yield self._own(style)
+            if "fleet" in scopes:
+                yield from parts(self._head, at, skip_own=True, style=style)
+        if style.is_openmetrics:
+            yield END
+
+    def _wanted(self, text: str, scopes: Collection[Scope]) -> tuple[Matcher, ...]:
+        matchers = parse_selector(text)
+        if len(scopes) > 1:
+            return matchers
+        operator = MatchOperator.EQUAL if "self" in scopes else MatchOperator.NOT_EQUAL
+        return (*matchers, Matcher("job", operator, OWN))
+
+    def _own(self, style: Style) -> bytes:
+        if style.is_openmetrics:
+            own: bytes = generate_openmetrics(self._registry)  # type: ignore[no-untyped-call]
+            return own.removesuffix(END)
+        return generate_latest(self._registry)
 
 
 class _Health:

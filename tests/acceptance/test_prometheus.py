@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from tests.acceptance.daemon import Daemon, eventually
 from tests.servers.debian import ROOT, environment, free_port, program
 from tests.servers.snmpd import Snmpd
+from tests.servers.stores import Store
 
 
 @pytest.fixture
@@ -87,6 +91,53 @@ async def test_a_real_prometheus_finds_up_and_the_interface_counters(daemon: Dae
     finally:
         process.terminate()
         process.wait()
+
+
+async def test_a_real_prometheus_scrapes_and_federates_every_series(daemon: Daemon, tmp_path: Path) -> None:
+    store = Store("prometheus", tmp_path)
+    store.config.write_text(
+        f"""
+global: {{scrape_interval: 1s}}
+scrape_configs:
+- job_name: metrics
+  honor_labels: true
+  params: {{scope: [fleet]}}
+  static_configs: [{{targets: ['127.0.0.1:{daemon.port}'], labels: {{way: metrics}}}}]
+- job_name: federate
+  honor_labels: true
+  metrics_path: /federate
+  params: {{'match[]': ['{{job=~"if_mib|local"}}']}}
+  static_configs: [{{targets: ['127.0.0.1:{daemon.port}'], labels: {{way: federate}}}}]
+"""
+    )
+    await store.start()
+    try:
+
+        async def names(way: str) -> set[tuple[tuple[str, str], ...]]:
+            query = f'{{way="{way}", job=~"if_mib|local", __name__!~"scrape_.*"}}'
+            found = await asyncio.to_thread(store.query, query, time.time())
+            return {tuple(sorted((one["metric"] | {"way": ""}).items())) for one in found}
+
+        async def are_equal() -> bool:
+            rows = await daemon.query('{job=~"if_mib|local", __name__!~"ALERTS.*"}')
+            ours = {tuple(sorted((row["metric"] | {"way": ""}).items())) for row in rows}
+            return len(ours) > 100 and ours == await names("metrics") == await names("federate")
+
+        await eventually(are_equal, "the same series both ways", pause=0.3)
+        content = await asyncio.to_thread(
+            store.query, 'scrape_samples_scraped{job="metrics"} > 100', time.time()
+        )
+        assert content
+        headers = {"Accept": "application/openmetrics-text;version=1.0.0"}
+        async with httpx.AsyncClient(base_url=daemon.url) as client:
+            answer = await client.get("/metrics", headers=headers)
+        families = text_string_to_metric_families(answer.text)  # type: ignore[no-untyped-call]
+        kinds = {family.name: family.type for family in families}
+        assert kinds["node_cpu_seconds"] == "counter"
+        assert kinds["sentinel_polls"] == "counter"
+        assert kinds["ifHCInOctets"] == "unknown"
+    finally:
+        store.stop()
 
 
 def test_promtool_accepts_the_scrape_configuration() -> None:

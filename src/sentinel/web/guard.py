@@ -31,7 +31,7 @@ READING_POSTS = frozenset(
 """POST routes that only read: Grafana sends long expressions this way."""
 STREAMS = frozenset({"/live"})
 """Answers without an end."""
-OPEN_TO_ANY_HOST = frozenset({"/metrics", "/snmp", "/probe", "/-/healthy", "/-/ready", WRITE})
+OPEN_TO_ANY_HOST = frozenset({"/metrics", "/federate", "/snmp", "/probe", "/-/healthy", "/-/ready", WRITE})
 """Asked by machines under whatever name they know; nothing there is for browsers."""
 
 SECURITY_HEADERS = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -25,6 +25,7 @@ from sentinel.rules.seams import Evaluation
 from sentinel.rules.status import GroupStatus, RuleStatus
 from sentinel.rules.template import parse_template
 from sentinel.runtime.clock import Clock, ManualClock
+from sentinel.series.exposition import Style
 from sentinel.series.symbols import Symbols
 from sentinel.series.table import LabelTable
 from sentinel.web.seams import Faces, Matchers, Result, Scope, Site, Vitals
@@ -230,13 +231,13 @@ class FakeExposition:
     texts: dict[str, bytes] = field(
         default_factory=lambda: {"self": b"sentinel_up 1\n", "fleet": b'up{instance="a"} 1\n'}
     )
-    asked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    asked: list[tuple[tuple[str, ...], tuple[str, ...], Style]] = field(default_factory=list)
 
-    def render(self, scope: Scope, matchers: Sequence[str]) -> bytes:
-        self.asked.append((scope, tuple(matchers)))
+    def parts(self, scopes: Collection[Scope], matchers: Sequence[str], style: Style) -> Iterator[bytes]:
+        self.asked.append((tuple(scopes), tuple(matchers), style))
         if any("{" not in matcher for matcher in matchers):
             raise ExpressionError(0, "not a series selector")
-        return self.texts[scope]
+        yield from (self.texts[scope] for scope in scopes)
 
 
 @dataclass
