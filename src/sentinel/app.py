@@ -29,6 +29,7 @@ from sentinel.incidents.incidents import Incidents
 from sentinel.incidents.ledger import Ledger
 from sentinel.model.labels import Labels
 from sentinel.model.problem import UnusableError
+from sentinel.notify.desk import Desk
 from sentinel.notify.dispatch import Dispatch
 from sentinel.notify.receiver import Receiver
 from sentinel.notify.receivers import build_receivers
@@ -161,6 +162,7 @@ async def _run(path: Path) -> None:
             loops=loops,
             db=db,
             reload=reloader.reload,
+            desk=Desk(db, clock, receivers=lambda: sender.receivers, again=sender.again),
             drivers=drivers,
             running=lambda: reloader.running,
             intake=intake,

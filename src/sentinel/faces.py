@@ -19,6 +19,7 @@ from sentinel.incidents.incidents import Incidents
 from sentinel.incidents.ledger import Ledger
 from sentinel.model.batch import Reading
 from sentinel.model.target import Target
+from sentinel.notify.desk import Desk
 from sentinel.promql.catalogue import Catalogue
 from sentinel.promql.engine import Engine
 from sentinel.promql.selector import parse_selector
@@ -59,6 +60,7 @@ def build_faces(
     drivers: Drivers,
     running: Callable[[], Configuration],
     intake: Intake,
+    desk: Desk,
 ) -> Faces:
     """Everything the web needs, out of the daemon's parts."""
     site = Site(
@@ -84,6 +86,7 @@ def build_faces(
         on_demand=_OnDemand(drivers, running),
         probing=_Probing(drivers, running),
         receiving=intake if settings.intake.enabled else None,
+        outbox=desk,
     )
 
 

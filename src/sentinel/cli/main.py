@@ -20,6 +20,7 @@ from sentinel.cli import (
     incidents,
     init,
     notify,
+    outbox,
     probe,
     query,
     targets,
@@ -51,6 +52,7 @@ app.command("topology")(topology.topology)
 app.command("alerts")(alerts.alerts)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(notify.app, name="notify")
+app.add_typer(outbox.app, name="outbox")
 app.add_typer(explain.app, name="explain")
 app.add_typer(importing.app, name="import")
 app.add_typer(token.app, name="token")

@@ -33,9 +33,11 @@ class Lane:
         self._queues: dict[int, deque[Waiting]] = {}
         self._ready: list[tuple[float, int, int]] = []  # when, row, incident
         self._flying = 0
+        self._aloft: set[int] = set()  # incidents whose first row flies
         self._paused_until = 0.0
+        self._asked_until = 0.0  # the far side itself asked for this pause
         self._failures = 0
-        self._known = 0
+        self._known: set[int] = set()
 
     @property
     def is_failing(self) -> bool:
@@ -45,19 +47,33 @@ class Lane:
     @property
     def room(self) -> int:
         """How many more rows it may take in."""
-        return max(0, WINDOW - self._known)
+        return max(0, WINDOW - len(self._known))
 
     def stir(self) -> None:
         self.is_read_out = False
         self.stirred.set()
 
+    def rewind(self) -> None:
+        """Rows before those that were seen have become pending, and what waits after a failure is due at once."""
+        self.seen = 0
+        self._paused_until = self._asked_until
+        self._ready = [(0.0, number, incident) for _, number, incident in self._ready]
+        heapq.heapify(self._ready)
+        self.stir()
+
     def add(self, rows: Iterable[Waiting]) -> None:
-        """Further rows, in their order."""
+        """Rows in their order; those that are known already do not count."""
         for row in rows:
             self.seen = row.id
-            self._known += 1
+            if row.id in self._known:
+                continue
+            self._known.add(row.id)
             queue = self._queues.setdefault(row.incident, deque())
-            queue.append(row)
+            place = len(queue)
+            first = 1 if row.incident in self._aloft else 0
+            while place > first and queue[place - 1].id > row.id:
+                place -= 1
+            queue.insert(place, row)
             if len(queue) == 1:
                 heapq.heappush(self._ready, (0.0, row.id, row.incident))
 
@@ -74,6 +90,7 @@ class Lane:
         self.pace.begin()
         _, _, incident = heapq.heappop(self._ready)
         self._flying += 1
+        self._aloft.add(incident)
         return self._queues[incident][0]
 
     def take_all(self, now: float) -> list[Waiting]:
@@ -104,7 +121,7 @@ class Lane:
             heapq.heappush(self._ready, (now + pause, row.id, row.incident))
         else:
             queue.popleft()
-            self._known -= 1
+            self._known.discard(row.id)
             if queue:
                 heapq.heappush(self._ready, (0.0, queue[0].id, row.incident))
             else:
@@ -119,4 +136,5 @@ class Lane:
             pause = backoff(self._failures, longest=LONGEST_PAUSE)
             self._paused_until = max(self._paused_until, now + pause)
         if outcome.retry_after is not None:
-            self._paused_until = max(self._paused_until, now + outcome.retry_after)
+            self._asked_until = max(self._asked_until, now + outcome.retry_after)
+            self._paused_until = max(self._paused_until, self._asked_until)

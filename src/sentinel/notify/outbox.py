@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, func, insert, select, update
+from sqlalchemy import RowMapping, String, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sentinel.db import tables as t
@@ -21,6 +21,8 @@ PENDING = "pending"
 DELIVERED = "delivered"
 DEAD = "dead"
 DROPPED = "dropped"
+UNTOLD = "the alert itself was not delivered"
+"""Why a recovery was dropped."""
 MAX_ERROR = 500
 STATES = {Result.DELIVERED: DELIVERED, Result.REFUSED: DEAD, Result.RETRY: PENDING}
 
@@ -107,9 +109,13 @@ class Mark:
 
 _MARK = (
     update(t.outbox)
-    .where(t.outbox.c.id == bindparam("row"))
+    .where(
+        t.outbox.c.id == bindparam("row"),
+        # dropped by hand while it was on its way: only that it arrived is news
+        or_(t.outbox.c.state == PENDING, bindparam("now", type_=String) == DELIVERED),
+    )
     .values(
-        state=bindparam("now"),
+        state=bindparam("now", type_=String),
         attempts=t.outbox.c.attempts + 1,
         last_attempt_at=bindparam("at"),
         last_error=bindparam("error"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,7 +13,7 @@ from sentinel.db.database import Database
 from sentinel.db.errors import reason_of
 from sentinel.notify.lane import Lane
 from sentinel.notify.marker import Marker
-from sentinel.notify.outbox import Mark, Waiting, backlog, bury_orphans, drop, fetch, waiting
+from sentinel.notify.outbox import UNTOLD, Mark, Waiting, backlog, bury_orphans, drop, fetch, waiting
 from sentinel.notify.receiver import Delivery, Outcome, Receiver, Result
 from sentinel.notify.upholding import Upholder
 from sentinel.runtime.clock import Clock
@@ -84,6 +84,17 @@ class Sender:
         """Messages were committed."""
         for lane in self._lanes.values():
             lane.stir()
+
+    def again(self, receivers: Iterable[str]) -> None:
+        """Messages of these receivers have changed by hand: pending ones are tried at once."""
+        for name in receivers:
+            if name in self._lanes:
+                self._lanes[name].rewind()
+
+    @property
+    def receivers(self) -> Collection[str]:
+        """Names of those that are configured now."""
+        return self._receivers.keys()
 
     def use(self, receivers: Mapping[str, Receiver]) -> None:
         """Other receivers from now on; the former ones are closed when nothing can be on its way any more."""
@@ -220,8 +231,7 @@ class Sender:
         failures = 0
         while True:
             try:
-                reason = "the alert itself was not delivered"
-                await drop(self._db, delivery.id, reason=reason, at=self._clock.now())
+                await drop(self._db, delivery.id, reason=UNTOLD, at=self._clock.now())
                 return
             except (SQLAlchemyError, OSError) as error:
                 failures += 1

@@ -13,11 +13,13 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 import sentinel
 from sentinel.db.database import is_passing
 from sentinel.incidents.incidents import NoSuchIncidentError, NotPossibleError
+from sentinel.notify.desk import NoSuchMessageError
 from sentinel.web.assets import Assets
 from sentinel.web.guard import Guard
 from sentinel.web.live import Live
 from sentinel.web.machines import machine_router
 from sentinel.web.on_demand import on_demand_router
+from sentinel.web.outbox import outbox_router
 from sentinel.web.own import own_router
 from sentinel.web.pages import Pages, page_router
 from sentinel.web.parameters import ApiError
@@ -53,6 +55,8 @@ def create_app(faces: Faces, registry: CollectorRegistry) -> FastAPI:
     app.include_router(on_demand_router(faces))
     app.include_router(probing_router(faces))
     app.include_router(own_router(faces, live))
+    if faces.outbox is not None:
+        app.include_router(outbox_router(faces.outbox))
     app.include_router(prometheus_router(faces))
     app.include_router(page_router(faces, pages, live, assets))
     _add_error_answers(app, pages)
@@ -73,7 +77,7 @@ def _add_error_answers(app: FastAPI, pages: Pages) -> None:
             return pages.missing(request)
         return PlainTextResponse(text + "\n", status)
 
-    async def no_incident(request: Request, error: Exception) -> Response:
+    async def not_there(request: Request, error: Exception) -> Response:
         return refused(request, 404, str(error))
 
     async def not_possible(request: Request, error: Exception) -> Response:
@@ -102,7 +106,8 @@ def _add_error_answers(app: FastAPI, pages: Pages) -> None:
         return refused(request, 500, "internal error; the daemon's log says more")
 
     app.add_exception_handler(ApiError, answer_error)
-    app.add_exception_handler(NoSuchIncidentError, no_incident)
+    app.add_exception_handler(NoSuchIncidentError, not_there)
+    app.add_exception_handler(NoSuchMessageError, not_there)
     app.add_exception_handler(NotPossibleError, not_possible)
     app.add_exception_handler(RequestValidationError, unreadable)
     app.add_exception_handler(HTTPException, http_error)

@@ -120,7 +120,7 @@ class Note(Word):
 
 
 _READ: dict[int | str, dict[str, Any]] = {404: {"model": Refused}}
-_WRITE = _READ | {401: {"description": "No valid token"}, 409: {"model": Refused}, 422: {"model": Refused}}
+WRITE = _READ | {401: {"description": "No valid token"}, 409: {"model": Refused}, 422: {"model": Refused}}
 
 
 def own_router(faces: Faces, live: Live) -> APIRouter:
@@ -163,17 +163,17 @@ def own_router(faces: Faces, live: Live) -> APIRouter:
         live.poke()
         return _incident(changed)
 
-    @router.post("/incidents/{number}/acknowledge", operation_id="acknowledgeIncident", responses=_WRITE)
+    @router.post("/incidents/{number}/acknowledge", operation_id="acknowledgeIncident", responses=WRITE)
     async def acknowledge(request: Request, number: int, word: Word | None = None) -> IncidentShown:
         text = word.text if word else ""
         return told(await faces.incidents.acknowledge(number, actor_of(request), text))
 
-    @router.post("/incidents/{number}/resolve", operation_id="resolveIncident", responses=_WRITE)
+    @router.post("/incidents/{number}/resolve", operation_id="resolveIncident", responses=WRITE)
     async def resolve(request: Request, number: int, word: Word | None = None) -> IncidentShown:
         text = word.text if word else ""
         return told(await faces.incidents.resolve(number, actor_of(request), text))
 
-    @router.post("/incidents/{number}/note", operation_id="noteIncident", responses=_WRITE)
+    @router.post("/incidents/{number}/note", operation_id="noteIncident", responses=WRITE)
     async def note(request: Request, number: int, word: Note) -> IncidentShown:
         return told(await faces.incidents.note(number, actor_of(request), word.text))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, Protocol, TypeVar
@@ -19,11 +19,11 @@ from sentinel.model.incident import Grade, Incident, IncidentState
 from sentinel.model.labels import Labels
 from sentinel.model.problem import Problem
 from sentinel.model.target import Target
+from sentinel.notify.desk import MessageRecord
 from sentinel.promql.service import Answer, Question
 from sentinel.promql.value import Value
 from sentinel.rules.status import GroupStatus
 from sentinel.runtime.clock import Clock, SystemClock
-from sentinel.series.exposition import Style
 from sentinel.series.matcher import Matcher
 from sentinel.series.remote.verdict import Verdict
 
@@ -153,11 +153,9 @@ class Fleet(Protocol):
 class Exposition(Protocol):
     """The text of /metrics."""
 
-    def parts(self, scopes: Collection[Scope], matchers: Sequence[str], style: Style, /) -> Iterator[bytes]:
-        """Series of the daemon itself, of the fleet or of both, each part the work of some milliseconds.
+    def render(self, scope: Scope, matchers: Sequence[str], /) -> bytes:
+        """Series of the daemon itself or of the fleet in the text format 0.0.4.
 
-        Args:
-            matchers: only series that one of them picks; none: all.
         Raises:
             ExpressionError: a matcher is not a series selector, or is not supported.
         """
@@ -257,6 +255,22 @@ class Receiving(Protocol):
         ...
 
 
+class Outbox(Protocol):
+    """Messages, and what people do with them. Each act raises NoSuchMessageError or NotPossibleError."""
+
+    async def list(
+        self, states: Sequence[str], *, receiver: str, limit: int, after: int | None
+    ) -> Sequence[MessageRecord]:
+        """Newest first; without states those that are not delivered."""
+        ...
+
+    async def retry(
+        self, numbers: Sequence[int], receiver: str, actor: str, /
+    ) -> Sequence[MessageRecord]: ...
+
+    async def drop(self, numbers: Sequence[int], actor: str, reason: str, /) -> Sequence[MessageRecord]: ...
+
+
 Reload = Callable[[], Awaitable[Sequence[Problem]]]
 """Read the whole configuration again. Empty: it is in force; otherwise nothing has changed."""
 
@@ -294,6 +308,7 @@ class Faces:
     probing: Probing | None = None
     receiving: Receiving | None = None
     """None: samples from others are not taken."""
+    outbox: Outbox | None = None
 
 
 GRADES = tuple(Grade)

@@ -81,3 +81,35 @@ def test_retry_after_holds_back_the_whole_receiver() -> None:
     assert taken(queue, 39.0) == []
     assert queue.wait(0.0) == 40.0
     assert taken(queue, 40.0) == [2]
+
+
+def test_rows_that_become_pending_again_come_in_their_order_and_once() -> None:
+    queue = lane((2, 10), (5, 10), (7, 20))
+    assert taken(queue) == [2, 7]
+    queue.rewind()
+    queue.add(Waiting(number, 10, 0) for number in (2, 3, 5))
+    queue.add([Waiting(7, 20, 0), Waiting(8, 30, 0)])
+    assert taken(queue) == [8]
+    for number, after in ((2, [3]), (3, [5]), (5, [])):
+        queue.done(Waiting(number, 10, 0), DELIVERED, 0.0)
+        assert taken(queue) == after
+
+
+def test_a_row_before_the_first_that_waits_goes_first() -> None:
+    queue = lane((5, 10))
+    queue.add([Waiting(3, 10, 0)])
+    assert taken(queue) == [3]
+
+
+def test_rewinding_ends_pauses_but_not_one_that_the_far_side_asked_for() -> None:
+    queue = lane((1, 1), (2, 2), concurrency=1)
+    row = queue.take(0.0)
+    assert row is not None
+    queue.done(row, DOWN, 0.0)
+    assert taken(queue) == []
+    queue.rewind()
+    assert taken(queue) == [1]
+    queue.done(row, Outcome(Result.RETRY, retry_after=40.0), 0.0)
+    queue.rewind()
+    assert taken(queue, 39.0) == []
+    assert taken(queue, 40.0) == [1]
