@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, Protocol, TypeVar
@@ -24,6 +24,7 @@ from sentinel.promql.service import Answer, Question
 from sentinel.promql.value import Value
 from sentinel.rules.status import GroupStatus
 from sentinel.runtime.clock import Clock, SystemClock
+from sentinel.series.exposition import Style
 from sentinel.series.matcher import Matcher
 from sentinel.series.remote.verdict import Verdict
 
@@ -153,9 +154,11 @@ class Fleet(Protocol):
 class Exposition(Protocol):
     """The text of /metrics."""
 
-    def render(self, scope: Scope, matchers: Sequence[str], /) -> bytes:
-        """Series of the daemon itself or of the fleet in the text format 0.0.4.
+    def parts(self, scopes: Collection[Scope], matchers: Sequence[str], style: Style, /) -> Iterator[bytes]:
+        """Series of the daemon itself, of the fleet or of both, each part the work of some milliseconds.
 
+        Args:
+            matchers: only series that one of them picks; none: all.
         Raises:
             ExpressionError: a matcher is not a series selector, or is not supported.
         """
