@@ -90,7 +90,8 @@ class Assembly:
         for key, same in _groups(self._first[slots], self._polls[slots], skip):
             first, count, left = key
             part = values[left : left + count]
-            self._copy(first, count, columns[same], part if len(same) == values.shape[1] else part[:, same])
+            part = part if len(same) == values.shape[1] else part[:, same]
+            self._copy(first, count, columns[same], part)
         if has_holes:
             self._has_holes[columns] |= (values.view(np.uint64) == ABSENT_BITS).any(axis=0)
 

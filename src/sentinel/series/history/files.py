@@ -5,6 +5,8 @@
     bundle  labels of up to a thousand series
     name    in which bundles a metric name is
     chunk   the samples of a bundle in a window, a row a poll
+    merged  segments whose windows have become parts of longer ones
+    about   what tells this file from another that is called the same
 
 Every blob has a checksum. Instants are milliseconds since 1970.
 """
@@ -16,7 +18,6 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -35,9 +36,6 @@ from sentinel.series.history.encoding import (
 from sentinel.series.history.shape import Index
 from sentinel.series.packed import Packed
 
-SUFFIX: Final = ".history"
-HOURS: Final = 6
-"""Of one file."""
 TEAM: Final = 64
 """Sources whose instants stand together."""
 VERSION: Final = 1
@@ -59,6 +57,9 @@ CREATE TABLE chunk (
     bundle INTEGER NOT NULL, window INTEGER NOT NULL, content BLOB NOT NULL, checksum INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX chunk_place ON chunk (bundle, window);
+CREATE TABLE merged (segment TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE about (id TEXT NOT NULL);
+INSERT INTO about VALUES (hex(randomblob(8)));
 """
 
 
@@ -114,54 +115,6 @@ class Recovered:
     """bundle, window, content, checksum"""
 
 
-def path_at(folder: Path, at: int) -> Path:
-    """The file that a window belongs to.
-
-    Args:
-        at: milliseconds since 1970.
-    """
-    hours = at // 3_600_000
-    start = datetime.fromtimestamp((hours - hours % HOURS) * 3600, UTC)
-    return folder / f"{start:%Y-%m-%dT%H}{SUFFIX}"
-
-
-def files_in(folder: Path) -> list[Path]:
-    """The files that are there, oldest first."""
-    return sorted(folder.glob(f"*{SUFFIX}"))
-
-
-def file_bytes(path: Path) -> int:
-    """With what SQLite keeps beside it."""
-    total = 0
-    for each in _with_beside(path):
-        with contextlib.suppress(OSError):
-            total += each.stat().st_size
-    return total
-
-
-def remove(path: Path) -> None:
-    """
-    Raises:
-        OSError: it cannot be deleted.
-    """
-    for each in _with_beside(path):
-        each.unlink(missing_ok=True)
-
-
-def move(path: Path, to: Path) -> None:
-    """
-    Raises:
-        OSError: it cannot be renamed.
-    """
-    for each, target in zip(_with_beside(path), _with_beside(to), strict=True):
-        with contextlib.suppress(FileNotFoundError):
-            each.rename(target)
-
-
-def _with_beside(path: Path) -> tuple[Path, Path, Path]:
-    return path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
-
-
 class HistoryFile:
     """One file, for one thread at a time.
 
@@ -171,6 +124,8 @@ class HistoryFile:
 
     def __init__(self, path: Path, *, writable: bool = False) -> None:
         self.path = path
+        self.id = ""
+        """Tells it from another file in the same place."""
         # A reader too may find what a killed writer left beside the file, and has to put it in.
         address = f"file:{quote(str(path))}?mode={'rwc' if writable else 'rw'}"
         with self._translated():
@@ -207,6 +162,7 @@ class HistoryFile:
             self._db.execute("PRAGMA query_only = ON")
         if version != VERSION:
             raise DamagedError(f"{self.path.name}: of version {version}, this is {VERSION}")
+        (self.id,) = self._db.execute("SELECT id FROM about").fetchone()
 
     # Writing
 
@@ -273,6 +229,24 @@ class HistoryFile:
                 if part[0] in found.bundles and part[1] in windows:
                     self._db.execute("INSERT OR IGNORE INTO chunk VALUES (?, ?, ?, ?)", part)
 
+    def note_merged(self, segments: Iterable[str]) -> None:
+        """These segments are in the file, in windows of other names."""
+        with self._translated(), self._transaction():
+            self._db.executemany("INSERT OR IGNORE INTO merged VALUES (?)", [(one,) for one in segments])
+
+    def finish(self) -> None:
+        """Everything is written: leave nothing beside the file.
+
+        Raises:
+            BlockingIOError: somebody reads it.
+        """
+        try:
+            (mode,) = self._db.execute("PRAGMA journal_mode = DELETE").fetchone()
+        except sqlite3.OperationalError as error:
+            raise BlockingIOError(f"{self.path.name}: {error}") from error
+        if mode != "delete":
+            raise BlockingIOError(f"{self.path.name}: in use")
+
     def settle(self) -> None:
         """Put everything into the file itself: nothing more is written to it."""
         with self._translated():
@@ -301,7 +275,8 @@ class HistoryFile:
         """The highest number of a segment that is in the file; 0: none is."""
         with self._translated():
             (segment,) = self._db.execute("SELECT max(segment) FROM window").fetchone()
-            return int(segment or 0)
+            (merged,) = self._db.execute("SELECT max(segment) FROM merged").fetchone()
+            return max(int(segment or 0), int(merged or 0))
 
     def windows(self, start: int, stop: int) -> list[Window]:
         """Windows that may have samples in [start, stop], in the order in which they were written."""
@@ -335,6 +310,13 @@ class HistoryFile:
             if row is None:
                 raise DamagedError(f"{self.path.name}: bundle {number} is missing")
             return Bundle.of(*row)
+
+    def samples(self, windows: Iterable[int]) -> int:
+        """How many samples these windows have."""
+        with self._translated():
+            rows = self._db.execute("SELECT id, samples FROM window").fetchall()
+        wanted = set(windows)
+        return sum(samples for window, samples in rows if window in wanted)
 
     def quick_check(self) -> list[str]:
         """What SQLite finds wrong with the file as such."""
@@ -396,6 +378,10 @@ class HistoryFile:
         try:
             yield
         except sqlite3.OperationalError as error:
+            if (
+                getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR
+            ):  # such as a table that is not there
+                raise DamagedError(f"{self.path.name}: {error}") from error
             raise OSError(f"{self.path.name}: {error}") from error
         except sqlite3.DatabaseError as error:
             raise DamagedError(f"{self.path.name}: {error}") from error

@@ -222,6 +222,7 @@ class History:
             for path in await asyncio.to_thread(self._ended):
                 if not await self._tried("pack", self._store.pack, path):
                     break
+            await self._tried("pack", self._store.merge, self._clock.now())
             await self._tried("delete", self._store.retain, self._clock.now())
 
     async def _apply_shifts(self) -> None:

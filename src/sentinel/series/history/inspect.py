@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sentinel.series.history.encoding import stamps_of
-from sentinel.series.history.files import Chunk, DamagedError, HistoryFile, files_in
+from sentinel.series.history.files import Chunk, DamagedError, HistoryFile
 from sentinel.series.history.journal import segments_in
+from sentinel.series.history.paths import files_in
 from sentinel.series.history.segment import Blocks, Segment
 from sentinel.series.history.store import DAMAGED, JOURNAL
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
-from sentinel.model.batch import ABSENT_BITS, Row
-from sentinel.series.history.encoding import Bundle, Giver
+from sentinel.model.batch import ABSENT_BITS, Floats, Row, Source
+from sentinel.series.history.encoding import Bundle, Giver, Stamps
 from sentinel.series.history.files import Chunk, HistoryFile
-from sentinel.series.history.shape import Index
+from sentinel.series.history.shape import Index, Shape
 from sentinel.series.history.tracks import Track
 from sentinel.series.packed import Packed
 
@@ -23,6 +23,20 @@ ENOUGH: Final = MOST // 2
 _ENDS: Final = 16
 _CELLS: Final = 1 << 21
 """Cells of a chunk, at most: a window of many polls has smaller bundles."""
+
+
+class Given(Protocol):
+    """What one source gave: a track out of the journal, or out of a file."""
+
+    @property
+    def source(self) -> Source: ...
+    @property
+    def times(self) -> Stamps: ...
+    @property
+    def shape(self) -> Shape: ...
+    def cells(self, first: int, last: int, series: Index | None = None) -> Floats:
+        """[polls first … last − 1, series]; of series of one metric."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +64,7 @@ def pack_window(file: HistoryFile, segment: str, tracks: Sequence[Track]) -> int
         len(part.writes) * len(_written(part.places, track)) for track in tracks for part in track.parts
     )
     stamps = [track.times for track in tracks]
-    file.add(segment, span, samples, stamps, _chunks(tracks))
+    file.add(segment, span, samples, stamps, chunks_of(tracks))
     return samples
 
 
@@ -58,7 +72,7 @@ def _written(places: Index | None, track: Track) -> range:
     return range(len(track.shape) if places is None else len(places))
 
 
-def _chunks(tracks: Sequence[Track]) -> Iterator[tuple[Bundle, Chunk]]:
+def chunks_of(tracks: Sequence[Given]) -> Iterator[tuple[Bundle, Chunk]]:
     by_interval: dict[float, list[int]] = {}
     for number, track in enumerate(tracks):
         by_interval.setdefault(track.source.interval, []).append(number)
@@ -68,7 +82,7 @@ def _chunks(tracks: Sequence[Track]) -> Iterator[tuple[Bundle, Chunk]]:
             yield _bundle(tracks, entries), _chunk(tracks, entries)
 
 
-def _entries(tracks: Sequence[Track], numbers: Sequence[int]) -> list[_Entry]:
+def _entries(tracks: Sequence[Given], numbers: Sequence[int]) -> list[_Entry]:
     """By metric name, then by source."""
     names: dict[str, list[_Entry]] = {}
     for number in numbers:
@@ -77,7 +91,7 @@ def _entries(tracks: Sequence[Track], numbers: Sequence[int]) -> list[_Entry]:
     return [entry for name in sorted(names) for entry in names[name]]
 
 
-def _bundled(tracks: Sequence[Track], entries: Sequence[_Entry], polls: int) -> Iterator[list[_Entry]]:
+def _bundled(tracks: Sequence[Given], entries: Sequence[_Entry], polls: int) -> Iterator[list[_Entry]]:
     most = max(min(MOST, _CELLS // max(polls, 1)), 1)
     bundle: list[_Entry] = []
     size = 0
@@ -94,11 +108,11 @@ def _bundled(tracks: Sequence[Track], entries: Sequence[_Entry], polls: int) -> 
         yield bundle
 
 
-def _is_end(name: str, track: Track) -> bool:
+def _is_end(name: str, track: Given) -> bool:
     return zlib.crc32(f"{name} {track.source.name}".encode("utf-8", "replace")) % _ENDS == 0
 
 
-def _bundle(tracks: Sequence[Track], entries: Sequence[_Entry]) -> Bundle:
+def _bundle(tracks: Sequence[Given], entries: Sequence[_Entry]) -> Bundle:
     givers: dict[int, int] = {}
     names: dict[str, int] = {}
     rows: dict[Row, int] = {}
@@ -120,7 +134,7 @@ def _bundle(tracks: Sequence[Track], entries: Sequence[_Entry]) -> Bundle:
     )
 
 
-def _chunk(tracks: Sequence[Track], entries: Sequence[_Entry]) -> Chunk:
+def _chunk(tracks: Sequence[Given], entries: Sequence[_Entry]) -> Chunk:
     polls = max(len(tracks[entry.number].times) for entry in entries)
     cells = np.empty((polls, sum(len(entry.series) for entry in entries)))
     column = 0

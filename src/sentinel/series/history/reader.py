@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,15 +16,15 @@ import numpy as np
 from sentinel.model.batch import Floats
 from sentinel.model.labels import METRIC_NAME, Labels
 from sentinel.series.archive import Archived, Charge
-from sentinel.series.history.assembly import Assembly, GiverKey
+from sentinel.series.history.assembly import Assembly
 from sentinel.series.history.cache import Cache
 from sentinel.series.history.catalog import Catalog
 from sentinel.series.history.encoding import Bundle, Giver, Stamps, stamps_of
 from sentinel.series.history.files import Chunk, DamagedError, HistoryFile, Window
 from sentinel.series.history.journal import PACKED
+from sentinel.series.history.plan import Chosen, Plan, Polled, Query, WindowStamps, plan_of, put_window
 from sentinel.series.history.segment import Blocks, Segment
 from sentinel.series.history.shape import Index
-from sentinel.series.history.thin import picked, thin
 from sentinel.series.history.tracks import Track, tracks_of
 from sentinel.series.matcher import Matcher
 from sentinel.series.selecting import exact_name
@@ -43,72 +42,6 @@ _BLOCKS: Final = 16
 """Parts of a segment in memory."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class WindowStamps:
-    """Instants of all sources of a window."""
-
-    stamps: Stamps
-    """[poll, source] milliseconds"""
-    counts: Index
-
-    @classmethod
-    def of(cls, each: Sequence[Stamps]) -> WindowStamps:
-        counts = np.array([len(one) for one in each], np.intp)
-        stamps = np.zeros((int(counts.max(initial=0)), len(each)), np.int64)
-        held = np.arange(len(stamps))[:, None] < counts
-        stamps.T[held.T] = np.concatenate(each) if len(each) else np.empty(0, np.int64)
-        return cls(stamps, counts)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Query:
-    matchers: tuple[Matcher, ...]
-    first: int
-    last: int
-    """Samples in (first, last], milliseconds."""
-    step: int
-    """Milliseconds between samples that are enough; 0: all are wanted."""
-    charge: Charge
-    waiting: frozenset[str]
-    """Segments that are read themselves, even if one has come into a file by now."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Chosen:
-    """The series of a bundle that are wanted."""
-
-    number: int
-    """Of the bundle in its file."""
-    bundle: Bundle
-    places: Index
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Columns:
-    """Where in an assembly a bundle's chosen series and their sources are."""
-
-    places: Index
-    """Which of the bundle's series are chosen."""
-    columns: Index
-    givers: Index
-    """Which of the bundle's sources they are of."""
-    giver_of: Index
-    """[column] index of `givers`"""
-    slots: Index
-    """Of those."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Plan:
-    """Where everything goes that some bundles have of what is wanted."""
-
-    bundles: tuple[_Columns, ...]
-    labels: list[Labels]
-    slots: Index
-    """Of the columns."""
-    givers: int
-
-
 class HistoryReader:
     """The Archive; see series/archive.py."""
 
@@ -123,7 +56,7 @@ class HistoryReader:
         self._chunks: Cache[tuple[Floats, Chunk]] = Cache(_CHUNKS, lambda pair: pair[0].nbytes)
         self._stamps: Cache[WindowStamps] = Cache(_STAMPS, lambda made: made.stamps.nbytes)
         self._places: Cache[Index] = Cache(_CHOSEN, lambda _: 1)
-        self._plans: Cache[_Plan] = Cache(_LABELS, lambda plan: len(plan.labels))
+        self._plans: Cache[Plan] = Cache(_LABELS, lambda plan: len(plan.labels))
         self._lists: Cache[list[Labels]] = Cache(_LISTS, lambda _: 1)
 
     @property
@@ -136,7 +69,7 @@ class HistoryReader:
         files, segments = self._catalog.held
         waiting = frozenset(held.path.stem for held in segments)
         apart = _milliseconds(step)
-        query = _Query(matchers, _milliseconds(start), _milliseconds(end), apart, charge, waiting)
+        query = Query(matchers, _milliseconds(start), _milliseconds(end), apart, charge, waiting)
         found: list[Archived] = []
         for read, every in ((self._file, files), (self._segment, segments)):
             for held in every:
@@ -181,10 +114,10 @@ class HistoryReader:
 
     # Files
 
-    def _file(self, path: Path, query: _Query) -> list[Archived]:
+    def _file(self, path: Path, query: Query) -> list[Archived]:
         with HistoryFile(path) as file:
             windows = [w for w in file.windows(query.first, query.last) if w.segment not in query.waiting]
-            by_interval: dict[float, list[_Chosen]] = {}
+            by_interval: dict[float, list[Chosen]] = {}
             if windows:
                 for one in self._choose(file, query.matchers, set()):
                     by_interval.setdefault(one.bundle.givers[0].interval, []).append(one)
@@ -195,9 +128,7 @@ class HistoryReader:
                     found.append(held)
         return found
 
-    def _choose(
-        self, file: HistoryFile, matchers: tuple[Matcher, ...], seen: set[bytes]
-    ) -> Iterator[_Chosen]:
+    def _choose(self, file: HistoryFile, matchers: tuple[Matcher, ...], seen: set[bytes]) -> Iterator[Chosen]:
         """The bundles with series that satisfy the matchers.
 
         Args:
@@ -214,15 +145,15 @@ class HistoryReader:
             bundle = self._bundles.get(digest, lambda number=number: file.bundle(number))  # type: ignore[misc]
             places = self._places.get((digest, matchers), lambda bundle=bundle: _places(bundle, matchers))  # type: ignore[misc]
             if len(places):
-                yield _Chosen(number, bundle, places)
+                yield Chosen(number, bundle, places)
 
     def _assemble(
-        self, file: HistoryFile, windows: Sequence[Window], chosen: Sequence[_Chosen], query: _Query
+        self, file: HistoryFile, windows: Sequence[Window], chosen: Sequence[Chosen], query: Query
     ) -> Archived | None:
         apart = max(chosen[0].bundle.givers[0].interval * 1000, query.step, 1)
         polls = sum(int((window.stop - window.start) / apart) + 2 for window in windows)
         key = (query.matchers, *(one.bundle.digest for one in chosen))
-        plan = self._plans.get(key, lambda: _plan(chosen))
+        plan = self._plans.get(key, lambda: plan_of(chosen))
         assembly = Assembly(plan.labels, plan.slots, plan.givers, polls)
         within = [set(file.chunk_windows(one.number)) for one in chosen]
         for window in windows:
@@ -230,17 +161,15 @@ class HistoryReader:
             if not here:
                 continue
             stamps = self._window_stamps(file, window)
+            span = max(min(window.stop, query.last) - max(window.start, query.first), 0)
             parts = []
             for place in here:
                 one = plan.bundles[place]
                 with self._told(file.path):
-                    span = (
-                        (window.stop - window.start) // query.step + 2 if query.step else len(stamps.stamps)
-                    )
-                    query.charge(len(one.columns) * min(span, len(stamps.stamps)))
+                    query.charge(len(one.columns) * min(int(span / apart) + 2, len(stamps.stamps)))
                     parts.append((one, *self._chunk(file, window, chosen[place].number)))
             assembly.begin()
-            _put(assembly, parts, _Polled(stamps, query, window.shift))
+            put_window(assembly, parts, Polled(stamps, query, window.shift))
             assembly.end()
         return assembly.result()
 
@@ -254,7 +183,7 @@ class HistoryReader:
                     raise DamagedError(f"{file.path.name}: {error}") from error
             return WindowStamps.of(each)
 
-        return self._stamps.get((file.path, window.id), make)
+        return self._stamps.get((file.id, window.id), make)
 
     def _chunk(self, file: HistoryFile, window: Window, bundle: int) -> tuple[Floats, Chunk]:
         def make() -> tuple[Floats, Chunk]:
@@ -264,11 +193,11 @@ class HistoryReader:
             except ValueError as error:
                 raise DamagedError(f"{file.path.name}: {error}") from error
 
-        return self._chunks.get((file.path, window.id, bundle), make)
+        return self._chunks.get((file.id, window.id, bundle), make)
 
     # Segments
 
-    def _segment(self, path: Path, query: _Query) -> list[Archived]:
+    def _segment(self, path: Path, query: Query) -> list[Archived]:
         found = []
         with _opened(path) as segment:
             by_interval: dict[float, list[Track]] = {}
@@ -280,7 +209,7 @@ class HistoryReader:
                     found.append(held)
         return found
 
-    def _assemble_tracks(self, tracks: Sequence[Track], query: _Query) -> Archived | None:
+    def _assemble_tracks(self, tracks: Sequence[Track], query: Query) -> Archived | None:
         picked = [(track, chosen) for track in tracks if (chosen := self._chosen_of(track, query.matchers))]
         made = [labels for _, chosen in picked for _, labels in chosen]
         labels = self._lists.get(tuple(made), lambda: made)
@@ -359,82 +288,3 @@ def _places(bundle: Bundle, matchers: tuple[Matcher, ...]) -> Index:
     return np.array(
         [place for place, labels in enumerate(bundle.labels) if _satisfies(labels, matchers)], np.intp
     )
-
-
-def _plan(chosen: Sequence[_Chosen]) -> _Plan:
-    """A column for each series, also where it is in several bundles; a slot for each source."""
-    givers: dict[GiverKey, int] = {}
-    columns: dict[tuple[int, Labels], int] = {}
-    bundles = []
-    for one in chosen:
-        used, giver_of = np.unique(one.bundle.giver_of[one.places], return_inverse=True)
-        slots = np.array(
-            [givers.setdefault(one.bundle.givers[g].key, len(givers)) for g in used.tolist()], np.intp
-        )
-        found = [
-            columns.setdefault((slot, one.bundle.labels[place]), len(columns))
-            for slot, place in zip(slots[giver_of].tolist(), one.places.tolist(), strict=True)
-        ]
-        bundles.append(_Columns(one.places, np.array(found, np.intp), used, giver_of, slots))
-    slots = np.array([slot for slot, _ in columns], np.intp)
-    return _Plan(tuple(bundles), [labels for _, labels in columns], slots, len(givers))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Polls:
-    """Of some sources in a window: when they were polled, as far as that is wanted."""
-
-    stamps: Stamps
-    """[poll, source] milliseconds"""
-    counts: Index
-    skip: Index
-    """Rows of the chunk before the first of these polls."""
-    rows: Index | None
-    """[poll, source] rows of the chunk; None: all after those left out."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Polled:
-    """The polls of a window."""
-
-    window: WindowStamps
-    query: _Query
-    shift: int
-    """Milliseconds by which it was moved."""
-
-    def of(self, sources: Index) -> _Polls:
-        query = self.query
-        stamps, counts = self.window.stamps[:, sources] + self.shift, self.window.counts[sources]
-        skip = np.zeros(len(sources), np.intp)
-        if stamps.size and (stamps[0].min() <= query.first or stamps.max() > query.last):
-            held = np.arange(len(stamps))[:, None] < counts
-            skip = (held & (stamps <= query.first)).sum(axis=0)
-            counts = np.maximum((held & (stamps <= query.last)).sum(axis=0) - skip, 0)
-            rows = np.minimum(np.arange(len(stamps))[:, None] + skip, len(stamps) - 1)
-            stamps = np.take_along_axis(stamps, rows, 0)
-        thinned = thin(stamps, counts, query.first, query.step)
-        if thinned is None:
-            return _Polls(stamps, counts, skip, None)
-        rows, counts = thinned
-        return _Polls(np.take_along_axis(stamps, rows, 0), counts, np.zeros_like(skip), rows + skip)
-
-
-def _put(assembly: Assembly, parts: Sequence[tuple[_Columns, Floats, Chunk]], polled: _Polled) -> None:
-    """The chunks of a window."""
-    if not parts:
-        return
-    source_of = np.full(max(int(one.slots.max()) for one, _, _ in parts) + 1, -1)
-    for one, _, chunk in parts:
-        source_of[one.slots] = chunk.stamps[one.givers]
-    slots = np.flatnonzero(source_of >= 0)
-    polls = polled.of(source_of[slots])
-    assembly.place(slots, polls.stamps, polls.counts)
-    place_of = np.zeros(len(source_of), np.intp)
-    place_of[slots] = np.arange(len(slots))
-    for one, unpacked, chunk in parts:
-        places = place_of[one.slots][one.giver_of]
-        values = unpacked if len(one.columns) == unpacked.shape[1] else unpacked[:, one.places]
-        has_holes = bool(chunk.values.places)
-        if polls.rows is not None:
-            values = picked(values, polls.rows[:, places], has_holes=has_holes)
-        assembly.put(one.columns, values, polls.skip[places], has_holes=has_holes)

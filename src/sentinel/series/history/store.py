@@ -14,18 +14,12 @@ from typing import Final
 
 from sentinel.series.head import Head
 from sentinel.series.history.catalog import Catalog
-from sentinel.series.history.files import (
-    DamagedError,
-    HistoryFile,
-    file_bytes,
-    files_in,
-    move,
-    path_at,
-    remove,
-)
+from sentinel.series.history.files import DamagedError, HistoryFile
 from sentinel.series.history.journal import PACKED, SUFFIX, append, segments_in
+from sentinel.series.history.merge import NEW, merge
 from sentinel.series.history.metrics import HistoryMetrics
 from sentinel.series.history.pack import pack_window
+from sentinel.series.history.paths import end_of, file_bytes, files_in, move, path_at, remove
 from sentinel.series.history.records import shift_frame
 from sentinel.series.history.restore import restore
 from sentinel.series.history.salvage import salvage
@@ -65,6 +59,8 @@ class Store:
         self._metrics = metrics
         self._told: set[tuple[Path, str]] = set()
         """What has been said of damage: once for each."""
+        self._merged: set[Path] = set()
+        """Files that have been looked at for that, since they were written to last."""
         self.newest_segment = 0
         """The highest number of a segment that is in a file."""
         self._stops: dict[str, int] = {}
@@ -74,8 +70,13 @@ class Store:
 
     def open(self) -> None:
         """Look at what is there."""
+        for path in self.folder.glob(f"*{NEW}*"):
+            path.unlink(missing_ok=True)  # left by a daemon that was killed
         for path in files_in(self.folder):
-            self._look(path)
+            try:
+                self._look(path)
+            except OSError as error:
+                self.tell_damaged(path, error)
         for path in segments_in(self.journal):
             if path.suffix == SUFFIX:
                 with self._spoilt_segment(path), Segment(path, Blocks(1)) as segment:
@@ -138,6 +139,27 @@ class Store:
                 with self._spoilt_file(held.path), HistoryFile(held.path, writable=True) as file:
                     file.shift(milliseconds, since, before)
                     self._catalog.set_file(held.path, file.span() or (held.start, held.stop))
+
+    def merge(self, now: float) -> None:
+        """Write files again whose hours are over and that no step of the clock can move any more.
+
+        Raises:
+            OSError: no room, or one cannot be read.
+        """
+        settled = (now - self._limits.memory - _SPARE) * 1000
+        files, segments = self._catalog.held
+        waiting = {path_at(self.folder, held.start) for held in segments}
+        for held in files:
+            is_over = held.stop < settled and end_of(held.path) < settled
+            if is_over and held.path not in waiting and held.path not in self._merged:
+                self._merged.add(held.path)
+                try:
+                    merge(held.path)
+                except BlockingIOError:
+                    self._merged.discard(held.path)  # somebody reads it: later
+                except DamagedError as error:
+                    # A part is damaged: the rest is as good as it was.
+                    self.tell_damaged(held.path, error)
 
     def retain(self, now: float) -> None:
         """Delete what is too old or too much.
@@ -209,6 +231,7 @@ class Store:
                 write(file)
             file.settle()
             span = file.span()
+        self._merged.discard(path)
         if span is not None:
             self._catalog.set_file(path, span)
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sentinel.series.history.files import file_bytes
 from sentinel.series.history.inspect import look_over
 from sentinel.series.history.journal import segments_in
+from sentinel.series.history.paths import file_bytes
 from sentinel.series.history.segment import Blocks, Segment
 from sentinel.series.history.tracks import tracks_of
 from tests.unit.series.feeding import START, batch, fill, layout, named, newest, source
@@ -142,7 +142,7 @@ async def test_a_flipped_bit_costs_one_chunk_and_is_told(tmp_path: Path) -> None
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("what", ["cut", "zeros", "head", "pages"])
+@pytest.mark.parametrize("what", ["cut", "zeros", "head", "pages", "tables"])
 async def test_a_spoilt_file_goes_aside_and_what_can_be_read_stays(tmp_path: Path, what: str) -> None:
     kept, whole = await packed(tmp_path)
     (path,) = tmp_path.glob("*.history")
@@ -154,6 +154,11 @@ async def test_a_spoilt_file_goes_aside_and_what_can_be_read_stays(tmp_path: Pat
         data[:] = bytes(len(data))
     elif what == "head":
         data[:100] = b"\xff" * 100
+    elif what == "tables":
+        with sqlite3.connect(path) as db:
+            db.execute("DROP TABLE about")
+        db.close()
+        data = bytearray(path.read_bytes())
     else:
         numbers = random.Random(2)
         for page in range(2, len(data) // 4096, 3):
@@ -192,6 +197,20 @@ async def test_a_spoilt_segment_is_packed_as_far_as_it_can_be_read_and_kept_asid
     assert len(kept.read(named("a"))['a{instance="sw1", job="if_mib"}']) == 29
     assert len(list((tmp_path / "damaged").iterdir())) == 1
     assert list(newest(kept.head, START + 15 * 29, "a").values()) == [29.0]
+
+
+@pytest.mark.asyncio
+async def test_what_may_not_be_read_holds_up_nothing(tmp_path: Path) -> None:
+    kept, _ = await packed(tmp_path, memory=7200.0)
+    await kept.history.close()
+    (tmp_path / "2020-01-01T00.history").mkdir()
+    (tmp_path / "journal" / "000000009999.packed").mkdir()
+    await kept.restart(is_killed=True)
+    assert kept.metrics.failures.labels("read")._value.get() == 2
+    assert kept.head.series > 400
+    kept.head.append([batch(source(), kept.clock.now(), SHAPE, [1.0, 2.0])])
+    await kept.pack()
+    assert len(kept.read(named("a"))['a{instance="sw1", job="if_mib"}']) == 1
 
 
 @pytest.mark.asyncio

@@ -1,0 +1,163 @@
+"""How samples of a window's chunks get into an assembly: which columns, which polls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sentinel.model.batch import Floats
+from sentinel.model.labels import Labels
+from sentinel.series.archive import Charge
+from sentinel.series.history.assembly import Assembly, GiverKey
+from sentinel.series.history.encoding import Bundle, Stamps
+from sentinel.series.history.files import Chunk
+from sentinel.series.history.shape import Index
+from sentinel.series.history.thin import picked, thin
+from sentinel.series.matcher import Matcher
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowStamps:
+    """Instants of all sources of a window."""
+
+    stamps: Stamps
+    """[poll, source] milliseconds"""
+    counts: Index
+
+    @classmethod
+    def of(cls, each: Sequence[Stamps]) -> WindowStamps:
+        counts = np.array([len(one) for one in each], np.intp)
+        stamps = np.zeros((int(counts.max(initial=0)), len(each)), np.int64)
+        held = np.arange(len(stamps))[:, None] < counts
+        stamps.T[held.T] = np.concatenate(each) if len(each) else np.empty(0, np.int64)
+        return cls(stamps, counts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    matchers: tuple[Matcher, ...]
+    first: int
+    last: int
+    """Samples in (first, last], milliseconds."""
+    step: int
+    """Milliseconds between samples that are enough; 0: all are wanted."""
+    charge: Charge
+    waiting: frozenset[str]
+    """Segments that are read themselves, even if one has come into a file by now."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chosen:
+    """The series of a bundle that are wanted."""
+
+    number: int
+    """Of the bundle in its file."""
+    bundle: Bundle
+    places: Index
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """Where in an assembly a bundle's chosen series and their sources are."""
+
+    places: Index
+    """Which of the bundle's series are chosen."""
+    columns: Index
+    givers: Index
+    """Which of the bundle's sources they are of."""
+    giver_of: Index
+    """[column] index of `givers`"""
+    slots: Index
+    """Of those."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Where everything goes that some bundles have of what is wanted."""
+
+    bundles: tuple[Columns, ...]
+    labels: list[Labels]
+    slots: Index
+    """Of the columns."""
+    givers: int
+
+
+def plan_of(chosen: Sequence[Chosen]) -> Plan:
+    """A column for each series, also where it is in several bundles; a slot for each source."""
+    givers: dict[GiverKey, int] = {}
+    columns: dict[tuple[int, Labels], int] = {}
+    bundles = []
+    for one in chosen:
+        used, giver_of = np.unique(one.bundle.giver_of[one.places], return_inverse=True)
+        slots = np.array(
+            [givers.setdefault(one.bundle.givers[g].key, len(givers)) for g in used.tolist()], np.intp
+        )
+        found = [
+            columns.setdefault((slot, one.bundle.labels[place]), len(columns))
+            for slot, place in zip(slots[giver_of].tolist(), one.places.tolist(), strict=True)
+        ]
+        bundles.append(Columns(one.places, np.array(found, np.intp), used, giver_of, slots))
+    slots = np.array([slot for slot, _ in columns], np.intp)
+    return Plan(tuple(bundles), [labels for _, labels in columns], slots, len(givers))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Polls:
+    """Of some sources in a window: when they were polled, as far as that is wanted."""
+
+    stamps: Stamps
+    """[poll, source] milliseconds"""
+    counts: Index
+    skip: Index
+    """Rows of the chunk before the first of these polls."""
+    rows: Index | None
+    """[poll, source] rows of the chunk; None: all after those left out."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Polled:
+    """The polls of a window."""
+
+    window: WindowStamps
+    query: Query
+    shift: int
+    """Milliseconds by which it was moved."""
+
+    def of(self, sources: Index) -> Polls:
+        query = self.query
+        stamps, counts = self.window.stamps[:, sources] + self.shift, self.window.counts[sources]
+        skip = np.zeros(len(sources), np.intp)
+        if stamps.size and (stamps[0].min() <= query.first or stamps.max() > query.last):
+            held = np.arange(len(stamps))[:, None] < counts
+            skip = (held & (stamps <= query.first)).sum(axis=0)
+            counts = np.maximum((held & (stamps <= query.last)).sum(axis=0) - skip, 0)
+            rows = np.minimum(np.arange(len(stamps))[:, None] + skip, len(stamps) - 1)
+            stamps = np.take_along_axis(stamps, rows, 0)
+        thinned = thin(stamps, counts, query.first, query.step)
+        if thinned is None:
+            return Polls(stamps, counts, skip, None)
+        rows, counts = thinned
+        return Polls(np.take_along_axis(stamps, rows, 0), counts, np.zeros_like(skip), rows + skip)
+
+
+def put_window(assembly: Assembly, parts: Sequence[tuple[Columns, Floats, Chunk]], polled: Polled) -> None:
+    """The chunks of a window."""
+    if not parts:
+        return
+    source_of = np.full(max(int(one.slots.max()) for one, _, _ in parts) + 1, -1)
+    for one, _, chunk in parts:
+        source_of[one.slots] = chunk.stamps[one.givers]
+    slots = np.flatnonzero(source_of >= 0)
+    polls = polled.of(source_of[slots])
+    assembly.place(slots, polls.stamps, polls.counts)
+    place_of = np.zeros(len(source_of), np.intp)
+    place_of[slots] = np.arange(len(slots))
+    for one, unpacked, chunk in parts:
+        places = place_of[one.slots][one.giver_of]
+        values = unpacked if len(one.columns) == unpacked.shape[1] else unpacked[:, one.places]
+        has_holes = bool(chunk.values.places)
+        if polls.rows is not None:
+            values = picked(values, polls.rows[:, places], has_holes=has_holes)
+        assembly.put(one.columns, values, polls.skip[places], has_holes=has_holes)
