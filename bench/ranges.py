@@ -135,7 +135,7 @@ def compare(report: Report, folder: Path, series: int, repeat: int) -> None:
 
 async def longest_pauses(head: Head, start: float, end: float) -> list[float]:
     """For each of the queries beside, the longest time for which the event loop was held while it ran, in ms."""
-    found = []
+    found: list[float] = []
     with closing(QueryService(Engine(head), SystemClock())) as service:
         for query in BESIDE:
             pauses: list[float] = []
@@ -148,8 +148,8 @@ async def longest_pauses(head: Head, start: float, end: float) -> list[float]:
 
             async with asyncio.TaskGroup() as group:
                 ticking = group.create_task(tick())
-                answer = await service.ask(Question(query, start, end, INTERVAL), threading.Event())
-                assert isinstance(answer, Matrix)
+                reply = await service.ask(Question(query, start, end, INTERVAL), threading.Event())
+                assert isinstance(reply.answer, Matrix)
                 ticking.cancel()
             found.append(1000 * max(pauses))
     return found

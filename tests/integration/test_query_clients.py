@@ -120,6 +120,23 @@ class TestGrafana:
         assert "alerts" in good(url, "alerts")
 
 
+def test_what_is_said_beside_an_answer(url: str) -> None:
+    for path, given in (
+        ("query", {"time": str(END)}),
+        ("query_range", {"start": str(END - 60), "end": str(END), "step": "15"}),
+    ):
+        _, body = ask(url, path, query="quantile(1.5, rate(b[5m]))", **given)
+        assert body["warnings"] == [
+            "PromQL warning: quantile value should be between 0 and 1, got 1.5 (1:10)"
+        ]
+        assert body["infos"] == [
+            "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket:"
+            ' "b" (1:20)'
+        ]
+        _, body = ask(url, path, query="rate(a_total[5m])", **given)
+        assert body.keys() == {"status", "data"}
+
+
 class TestNames:
     """Of any characters, as Prometheus 3 has them."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from sentinel.promql import (
     histogram,
     information,
     labelling,
+    notes,
     over_time,
     rates,
 )
@@ -28,6 +29,7 @@ from sentinel.promql.errors import BeyondHeadError, ExpressionError
 from sentinel.promql.frame import Limits, Node
 from sentinel.promql.matching import Matching
 from sentinel.promql.operators import ARITHMETIC, SETS
+from sentinel.promql.places import Places
 from sentinel.promql.rewrite import PLAIN, STYLE
 from sentinel.promql.selectors import Moment, RangeSelector, Selector, Subquery
 from sentinel.promql.source import Parsed
@@ -54,6 +56,7 @@ class Builder:
         self.horizon = horizon
         """Seconds that samples are kept: a window that reaches further back would be judged on a part."""
         self.selectors: list[Selector] = []
+        self._places = Places(parsed)
         self._calls: dict[str, Callable[[Any], Node]] = {
             "pi": lambda _: labelling.Constant(3.141592653589793),
             "scalar": lambda args: labelling.ToScalar(self.vector(args[0])),
@@ -67,9 +70,7 @@ class Builder:
             "sort_by_label_desc": lambda args: self._sort_by_label(args, descending=True),
             "label_replace": self._label_replace,
             "label_join": self._label_join,
-            "histogram_quantile": lambda args: histogram.HistogramQuantile(
-                self.node(args[0]), self.vector(args[1])
-            ),
+            "histogram_quantile": self._histogram_quantile,
             "histogram_fraction": lambda args: histogram.HistogramFraction(
                 self.node(args[0]), self.node(args[1]), self.vector(args[2])
             ),
@@ -245,6 +246,7 @@ class Builder:
         if tree.modifier is not None:
             by = str(tree.modifier.type).endswith("By")
             grouping = aggregate.Grouping(by, tuple(str(label) for label in tree.modifier.labels))
+        place = self._places.first(operator)
         argument = self.vector(tree.expr)
         if operator in aggregate.REDUCTIONS:
             return aggregate.Aggregation(operator, grouping, argument)
@@ -253,13 +255,13 @@ class Builder:
             case "topk" | "bottomk":
                 return aggregate.Ranking(grouping, parameter, argument, greatest=operator == "topk")
             case "quantile":
-                return aggregate.Quantile(grouping, parameter, argument)
+                return aggregate.Quantile(grouping, notes.Share(parameter, place), argument)
             case "count_values":
                 return aggregate.CountValues(grouping, parameter, argument)
             case "limitk":
                 return aggregate.Limit(grouping, parameter, argument)
             case "limit_ratio":
-                return aggregate.LimitRatio(parameter, argument)
+                return aggregate.LimitRatio(notes.Ratio(parameter, place), argument)
         raise self.refuse(f"aggregation {operator}() is not supported", operator)
 
     # Functions
@@ -274,7 +276,9 @@ class Builder:
         if name in labelling.FACTS:
             return labelling.OfQuery(labelling.FACTS[name])
         if name in rates.KINDS:
-            return rates.Rate(rates.KINDS[name], self.range(args[0]))
+            place = self._places.first(name)
+            rate = rates.Rate(rates.KINDS[name], self.range(args[0]))
+            return notes.Counting(rate, rate.source, place) if rates.KINDS[name].is_counter else rate
         if name in over_time.REDUCTIONS:
             return self._over_time(name, args)
         if name in elementwise.DATES and not args:
@@ -296,8 +300,11 @@ class Builder:
 
     def _over_time(self, name: str, args: list[Any]) -> Node:
         reduction, least, keeps_name = over_time.REDUCTIONS[name]
+        place = self._places.first(name)
         position = next(i for i, arg in enumerate(args) if is_range(arg))
         parameters = [self.node(arg) for i, arg in enumerate(args) if i != position]
+        if name == "quantile_over_time":
+            parameters = [notes.Share(parameters[0], place)]
         if name == "predict_linear":
             parameters.append(labelling.OfQuery(labelling.FACTS["time"]))
         return over_time.OverTime(
@@ -336,6 +343,11 @@ class Builder:
         for source in sources:
             self._label_name(source, "label_join")
         return labelling.Relabelled(self.vector(args[0]), labelling.label_join(target, separator, sources))
+
+    def _histogram_quantile(self, args: list[Any]) -> Node:
+        place, second = self._places.first("histogram_quantile"), self._places.second()
+        parameter = notes.Share(self.node(args[0]), place)
+        return histogram.HistogramQuantile(parameter, notes.Bounded(self.vector(args[1]), second))
 
     def _histogram_quantiles(self, args: list[Any]) -> Node:
         label = self._text(args[1])
@@ -403,13 +415,3 @@ def is_scalar(tree: Any) -> bool:
         case promql_parser.Call():
             return str(tree.func.return_type).endswith("Scalar")
     return False
-
-
-def names_of(selectors: Sequence[Selector]) -> frozenset[str]:
-    """Metric names that the selectors ask for by equality."""
-    return frozenset(
-        matcher.value
-        for selector in selectors
-        for matcher in selector.matchers
-        if matcher.name == METRIC_NAME and matcher.operator is MatchOperator.EQUAL
-    )

@@ -9,11 +9,12 @@ import numpy as np
 
 from sentinel.model.batch import Floats
 from sentinel.model.labels import METRIC_NAME
-from sentinel.promql.build import Builder, names_of
+from sentinel.promql.build import Builder
 from sentinel.promql.durations import Query
 from sentinel.promql.errors import BeyondHeadError, EvaluationError, ExpressionError, LimitError
 from sentinel.promql.evaluation import Evaluation, Sight, Track
-from sentinel.promql.frame import Budget, Context, Frame, Limits, Node, Outcome
+from sentinel.promql.frame import Budget, Context, Frame, Limits, Node, Notes, Outcome
+from sentinel.promql.leaves import names_of
 from sentinel.promql.selectors import RangeSelector, Selector, Subquery
 from sentinel.promql.source import parse
 from sentinel.promql.value import SeriesSet, Value, Vector
@@ -99,18 +100,19 @@ class Expression:
             names.update(self._engine.head.names(selector.matchers))
         return frozenset(names)
 
-    def instant(self, at: float) -> Value:
+    def instant(self, at: float, *, notes: Notes | None = None) -> Value:
         """
         Args:
             at: Unix seconds.
+            notes: takes warnings and infos.
         Raises:
             EvaluationError: no result on the samples present, or over the limits.
         """
         at = _checked(at)
         if self._follows_query:
-            return self._settled(Query()).instant(at)
+            return self._settled(Query()).instant(at, notes=notes)
         with np.errstate(all="ignore"):
-            outcome = self._evaluate(self._engine.context(at, at, at))
+            outcome = self._evaluate(self._engine.context(at, at, at, notes=notes))
             if not isinstance(outcome, Frame):
                 return outcome
             return self._vector(outcome)
@@ -138,12 +140,14 @@ class Expression:
         *,
         budget: Budget | None = None,
         lookback: float | None = None,
+        notes: Notes | None = None,
     ) -> Evaluation:
         """The evaluation at start, start + step, … up to end, off the head's thread: see Evaluation.
 
         Args:
             step: seconds; 0: at one instant, `start`.
             lookback: seconds for which samples stand for their series; None: as always.
+            notes: takes warnings and infos.
         Raises:
             EvaluationError: no such instants, or more than the limits allow.
         """
@@ -157,7 +161,8 @@ class Expression:
             raise LimitError(f"exceeded maximum resolution of {limit:,} points per timeseries")
         sight = self._engine.sight(lookback)
         instants: Floats = start + np.arange(steps, dtype=np.float64) * step
-        return Evaluation(node, sight, instants, end=end, step=step, budget=budget or self._engine.budget())
+        budget = budget or self._engine.budget()
+        return Evaluation(node, sight, instants, end=end, step=step, budget=budget, notes=notes)
 
     def _settled(self, query: Query) -> Expression:
         """
@@ -271,7 +276,15 @@ class Engine:
         """For one query."""
         return Budget(self.limits, self._monotonic)
 
-    def context(self, at: float, start: float, end: float, resolution: float = 0.0) -> Context:
+    def context(
+        self,
+        at: float,
+        start: float,
+        end: float,
+        resolution: float = 0.0,
+        *,
+        notes: Notes | None = None,
+    ) -> Context:
         return Context(
             self.head,
             at,
@@ -281,6 +294,7 @@ class Engine:
             self.lookback,
             self.step,
             resolution,
+            notes=notes,
         )
 
 

@@ -12,7 +12,7 @@ from sentinel.model.batch import Floats
 from sentinel.model.labels import Labels
 from sentinel.promql.across import to_milliseconds
 from sentinel.promql.errors import EvaluationError, LimitError
-from sentinel.promql.frame import Budget, Context, Frame, Grid, Mask, Node, Outcome
+from sentinel.promql.frame import Budget, Context, Frame, Grid, Mask, Node, Notes, Outcome
 from sentinel.promql.leaves import leaves
 from sentinel.promql.selectors import RangeSelector, Subquery, merged, stacked, vector_of
 from sentinel.promql.value import SeriesSet, Value, Vector
@@ -86,6 +86,7 @@ class Evaluation:
         end: float,
         step: float,
         budget: Budget,
+        notes: Notes | None = None,
     ) -> None:
         """
         Args:
@@ -93,6 +94,7 @@ class Evaluation:
             end: of the range, which may lie after the last of them.
             step: between them; 0 for an instant query.
         """
+        self._notes = notes
         self._end = milliseconds(end)
         self._node = node
         self._sight = sight
@@ -114,6 +116,10 @@ class Evaluation:
             yield from self._snapshot.take(wanted)
         except ValueError as error:
             raise EvaluationError(str(error)) from error
+
+    def check(self) -> None:
+        """Raises: EvaluationError: too late, or nobody waits any more."""
+        self._budget.charge(0)
 
     # In the other thread
 
@@ -204,7 +210,7 @@ class Evaluation:
         context = Context(
             sight.head, first, first, self._end, self._budget, sight.lookback, sight.step, self._step
         )
-        return replace(context, at=float(instants[0]), grid=Grid(instants, self._snapshot))
+        return replace(context, at=float(instants[0]), grid=Grid(instants, self._snapshot), notes=self._notes)
 
     def _guarded(self, context: Context) -> Outcome:
         if isinstance(self._node, RangeSelector | Subquery):

@@ -87,6 +87,13 @@ class Budget:
             raise QueryTimeoutError(f"the query takes longer than {self.limits.seconds:g} s")
 
 
+class Notes(Protocol):
+    """Takes what should be said beside a result."""
+
+    def info(self, text: str, place: str) -> None: ...
+    def warning(self, text: str, place: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """One evaluation at one instant; all times are Unix seconds."""
@@ -106,6 +113,8 @@ class Context:
     """Over a snapshot: all instants of which `at` is one; None: over the head."""
     place: int = 0
     """Which of them."""
+    notes: Notes | None = None
+    """Takes warnings and infos; None: nobody reads them."""
 
     @property
     def symbols(self) -> Symbols:

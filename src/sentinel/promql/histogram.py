@@ -15,7 +15,7 @@ from sentinel.model.labels import METRIC_NAME
 from sentinel.promql.frame import Context, Frame, Index, Memo, Node, check_unique, duplicates, scalar, vector
 from sentinel.series.table import LabelTable, identify
 
-_BUCKET: Final = "le"
+BUCKET: Final = "le"
 _TOLERANCE: Final = 1e-12
 """Relative fall of a cumulative count that is rounding, not a broken histogram (smallDeltaTolerance upstream)."""
 
@@ -35,19 +35,19 @@ class Buckets:
 
 
 def buckets(table: LabelTable) -> Buckets:
-    codes = table.column(_BUCKET)
+    codes = table.column(BUCKET)
     distinct, inverse = np.unique(codes, return_inverse=True)
-    limits = np.array([_bound(table.symbols.text(code)) for code in distinct.tolist()])
+    limits = np.array([bound(table.symbols.text(code)) for code in distinct.tolist()])
     bounds = limits[inverse] if len(codes) else np.empty(0)
     rows = np.flatnonzero(~np.isnan(bounds))
-    keys = table.without((_BUCKET,)).take(rows)
+    keys = table.without((BUCKET,)).take(rows)
     ids, _, first = identify(keys.codes)
     order = np.lexsort((bounds[rows], ids))
     names = keys.take(first).without((METRIC_NAME,))
     return Buckets(rows[order], ids[order], bounds[rows][order], names, duplicates(names))
 
 
-def _bound(text: str) -> float:
+def bound(text: str) -> float:
     try:
         return float(text.replace("Inf", "inf"))
     except ValueError:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from sentinel.model.labels import METRIC_NAME
 from sentinel.promql.selectors import Moment, RangeSelector, Selector, Subquery
+from sentinel.series.matcher import MatchOperator
 from sentinel.series.snapshot import Wanted
 
 
@@ -47,3 +49,13 @@ def _moved(moment: Moment, low: float, high: float, start: float, end: float) ->
         return low - moment.offset, high - moment.offset
     fixed = {"start": start, "end": end}.get(str(moment.anchor), moment.anchor)
     return float(fixed) - moment.offset, float(fixed) - moment.offset
+
+
+def names_of(selectors: Sequence[Selector]) -> frozenset[str]:
+    """Metric names that the selectors ask for by equality."""
+    return frozenset(
+        matcher.value
+        for selector in selectors
+        for matcher in selector.matchers
+        if matcher.name == METRIC_NAME and matcher.operator is MatchOperator.EQUAL
+    )

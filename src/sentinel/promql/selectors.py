@@ -109,6 +109,12 @@ class Selector:
         _, present = selection.instant(at, context.lookback)
         return Frame(selection.table, selection.instants(at, context.lookback), present)
 
+    def table(self, context: Context) -> LabelTable:
+        """The series that it chooses."""
+        if context.grid is not None:
+            return context.grid.snapshot.table(self.matchers)
+        return self.select(context).table
+
     def _across(self, context: Context, *, times: bool) -> Across:
         assert context.grid is not None
         ats = self.moment.across(context)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +20,7 @@ from sentinel.promql.errors import EvaluationError, QueryTimeoutError
 from sentinel.promql.evaluation import Evaluation, Matrix, Track
 from sentinel.promql.frame import Budget, Limits
 from sentinel.promql.leaves import leaves
+from sentinel.promql.notes import Collected
 from sentinel.promql.value import Value
 from sentinel.runtime.clock import Clock
 
@@ -53,6 +54,15 @@ class Question:
     """Seconds for which samples stand for their series; None: as always."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, and what should be said beside it."""
+
+    answer: Answer
+    warnings: Sequence[str] = ()
+    infos: Sequence[str] = ()
+
+
 Answer = Value | Matrix | list[Track]
 """Tracks: what x[5m] gives at one instant."""
 
@@ -74,7 +84,7 @@ class QueryService:
         self._closed.set()
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    async def ask(self, question: Question, gone: threading.Event) -> Answer:
+    async def ask(self, question: Question, gone: threading.Event) -> Reply:
         """
         Args:
             gone: set when nobody waits for the answer any more.
@@ -89,25 +99,33 @@ class QueryService:
             self._clock.monotonic,
             is_abandoned=lambda: gone.is_set() or self._closed.is_set(),
         )
+        notes = Collected()
         if not question.step and self._is_small(expression, question):
-            return expression.instant(question.start)
-        async with self._turn(seconds):
-            return await self._evaluated(expression, question, budget, gone)
+            answer: Answer = expression.instant(question.start, notes=notes)
+        else:
+            async with self._turn(seconds):
+                evaluation = expression.over(
+                    question.start,
+                    question.end,
+                    question.step,
+                    budget=budget,
+                    lookback=question.lookback,
+                    notes=notes,
+                )
+                answer = await self._evaluated(expression, question, evaluation, gone)
+        return Reply(answer, notes.of("warning"), notes.of("info"))
 
     async def work(self, function: Callable[[], Result]) -> Result:
         """Something long in one of the threads."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, function)
 
     async def _evaluated(
-        self, expression: Expression, question: Question, budget: Budget, gone: threading.Event
+        self, expression: Expression, question: Question, evaluation: Evaluation, gone: threading.Event
     ) -> Answer:
-        evaluation = expression.over(
-            question.start, question.end, question.step, budget=budget, lookback=question.lookback
-        )
         began = self._clock.monotonic()
         for _ in evaluation.take():
             if self._clock.monotonic() - began > SLICE:
-                budget.charge(0)
+                evaluation.check()
                 await asyncio.sleep(0)
                 began = self._clock.monotonic()
         try:

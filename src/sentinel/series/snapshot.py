@@ -107,6 +107,11 @@ class Snapshot:
         """Series of the head in all that was taken."""
         return sum(len(one.table) for one in self._held.values())
 
+    def table(self, matchers: tuple[Matcher, ...]) -> LabelTable:
+        """The series of all blocks that were made so far."""
+        known = self._tables.get(matchers)
+        return known[1] if known is not None else self._held[matchers].table
+
     def is_archived(self, start: float) -> bool:
         """Whether samples after that instant are partly in the archive."""
         return self._archive is not None and self._archive.oldest <= self._since and start < self._since

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import compress, islice
 from typing import Any, Final
 
@@ -50,7 +50,7 @@ class PiecewiseResponse(Response):
         await send({"type": "http.response.body", "body": b""})
 
 
-def pieces_of(items: Iterator[bytes], kind: str, notes: dict[str, Sequence[str]]) -> Pieces:
+def pieces_of(items: Iterator[bytes], kind: str, notes: Mapping[str, Sequence[str]]) -> Pieces:
     """A success in the envelope, in pieces of about PIECE bytes.
 
     Args:
@@ -60,7 +60,7 @@ def pieces_of(items: Iterator[bytes], kind: str, notes: dict[str, Sequence[str]]
     yield from _gathered(_parts(items, kind, notes))
 
 
-def _parts(items: Iterator[bytes], kind: str, notes: dict[str, Sequence[str]]) -> Iterator[bytes]:
+def _parts(items: Iterator[bytes], kind: str, notes: Mapping[str, Sequence[str]]) -> Iterator[bytes]:
     yield b'{"status":"success","data":{"resultType":"' + kind.encode() + b'","result":['
     yield from islice(items, 1)
     for item in items:

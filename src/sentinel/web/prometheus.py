@@ -18,7 +18,7 @@ from starlette.responses import Response
 import sentinel
 from sentinel.promql.errors import AbandonedError, EvaluationError, ExpressionError, QueryTimeoutError
 from sentinel.promql.evaluation import Matrix
-from sentinel.promql.service import LIMITS, Answer, Question
+from sentinel.promql.service import LIMITS, Question, Reply
 from sentinel.promql.value import Vector
 from sentinel.web import parameters
 from sentinel.web.answers import (
@@ -66,11 +66,14 @@ def answer_error(request: Request, error: Exception) -> Response:
     return failure(error.kind, error.text)
 
 
-def _success(data: Any, *, truncated: bool = False) -> Response:
+def _success(data: Any, said: Mapping[str, list[str]] | None = None) -> Response:
     body = {"status": "success", "data": data}
-    if truncated:
-        body["warnings"] = [_TRUNCATED]
+    body |= {kind: texts for kind, texts in (said or {}).items() if texts}
     return Response(orjson.dumps(body), media_type="application/json")
+
+
+def _truncated(is_so: bool) -> dict[str, list[str]]:
+    return {"warnings": [_TRUNCATED]} if is_so else {}
 
 
 def prometheus_router(faces: Faces) -> APIRouter:
@@ -116,16 +119,17 @@ def _question(given: Given, start: float, end: float, step: float) -> Question:
 
 async def _answered(faces: Faces, request: Request, question: Question, limit: int) -> Response:
     try:
-        answer = await _unless_gone(request, lambda gone: faces.queries.ask(question, gone))
+        reply = await _unless_gone(request, lambda gone: faces.queries.ask(question, gone))
     except ExpressionError as error:
         text = parameters.parse_error(question.text, error)
         raise ApiError("bad_data", f'invalid parameter "query": {text}') from None
-    return await _shown(faces, answer, question.start, limit)
+    return await _shown(faces, reply, question.start, limit)
 
 
-async def _shown(faces: Faces, answer: Answer, at: float, limit: int) -> Response:
+async def _shown(faces: Faces, reply: Reply, at: float, limit: int) -> Response:
+    answer, said = reply.answer, {"warnings": list(reply.warnings), "infos": list(reply.infos)}
     if isinstance(answer, float | str):
-        return _success(plain(answer, at))
+        return _success(plain(answer, at), said)
     kind, count, is_large = "matrix", 0, True
     if isinstance(answer, Vector):
         kind, count = "vector", len(answer)
@@ -137,8 +141,9 @@ async def _shown(faces: Faces, answer: Answer, at: float, limit: int) -> Respons
         items = matrix_items(answer, limit)
     else:
         count, items = len(answer), track_items(answer, limit)
-    warnings = [_TRUNCATED] if limit and count > limit else []
-    pieces = pieces_of(items, kind, {"warnings": warnings})
+    if limit and count > limit:
+        said["warnings"].append(_TRUNCATED)
+    pieces = pieces_of(items, kind, said)
     first = await faces.queries.work(lambda: next(pieces)) if is_large else next(pieces)
     if len(first) < PIECE:
         return Response(first, media_type="application/json")
@@ -158,7 +163,7 @@ def _add_catalogue(router: APIRouter, faces: Faces) -> None:
         found = await _unless_gone(request, lambda gone: catalogue.series(wanted, start, end, gone))
         shown = found[: limit or None]
         body = await faces.queries.work(lambda: orjson.dumps([dict(labels.pairs) for labels in shown]))
-        return _success(orjson.Fragment(body), truncated=len(shown) < len(found))
+        return _success(orjson.Fragment(body), _truncated(len(shown) < len(found)))
 
     @router.api_route("/labels", methods=_BOTH)
     async def labels(request: Request) -> Response:
@@ -166,7 +171,7 @@ def _add_catalogue(router: APIRouter, faces: Faces) -> None:
         start, end = parameters.window(given)
         wanted, limit = parameters.selectors(given), parameters.limit(given)
         found = await _unless_gone(request, lambda gone: catalogue.names(wanted, start, end, gone))
-        return _success(found[: limit or None], truncated=bool(limit) and len(found) > limit)
+        return _success(found[: limit or None], _truncated(0 < limit < len(found)))
 
     @router.get("/label/{name:path}/values")
     async def values(request: Request, name: str) -> Response:
@@ -176,7 +181,7 @@ def _add_catalogue(router: APIRouter, faces: Faces) -> None:
         start, end = parameters.window(given)
         wanted, limit = parameters.selectors(given), parameters.limit(given)
         found = await _unless_gone(request, lambda gone: catalogue.values(name, wanted, start, end, gone))
-        return _success(found[: limit or None], truncated=bool(limit) and len(found) > limit)
+        return _success(found[: limit or None], _truncated(0 < limit < len(found)))
 
     @router.get("/metadata")
     async def metadata(request: Request) -> Response:

@@ -20,7 +20,7 @@ from sentinel.model.labels import Labels
 from sentinel.model.problem import Problem
 from sentinel.model.target import Target
 from sentinel.notify.desk import MessageRecord
-from sentinel.promql.service import Answer, Question
+from sentinel.promql.service import Question, Reply
 from sentinel.promql.value import Value
 from sentinel.rules.status import GroupStatus
 from sentinel.runtime.clock import Clock, SystemClock
@@ -56,7 +56,7 @@ class Expressions(Protocol):
 class Queries(Protocol):
     """PromQL over all samples, for people and their tools."""
 
-    async def ask(self, question: Question, gone: threading.Event, /) -> Answer:
+    async def ask(self, question: Question, gone: threading.Event, /) -> Reply:
         """
         Args:
             gone: set when nobody waits for the answer any more.

@@ -68,7 +68,7 @@ async def test_the_event_loop_is_not_held(large: Head) -> None:
         async with asyncio.TaskGroup() as group:
             ticking = group.create_task(tick())
             answers = [
-                await service.ask(ranged(text), threading.Event())
+                (await service.ask(ranged(text), threading.Event())).answer
                 for text in ("sum by (job) (rate(x[5m]))", "x", "quantile_over_time(0.9, x[1m])")
             ]
             ticking.cancel()
@@ -89,16 +89,18 @@ async def test_an_instant_query_takes_the_short_way_if_it_is_small(large: Head, 
 
         service.work = work  # type: ignore[method-assign,assignment]
         at = whole.end
-        small = await service.ask(Question("rate(x[2m])", at, at), threading.Event())
+        small = (await service.ask(Question("rate(x[2m])", at, at), threading.Event())).answer
         assert not threads
-        other = await service.ask(Question("rate(x[2m])", at, at, lookback=60.0), threading.Event())
+        question = Question("rate(x[2m])", at, at, lookback=60.0)
+        other = (await service.ask(question, threading.Event())).answer
         assert threads
         assert isinstance(small, Vector)
         assert isinstance(other, Vector)
         assert dict(small.samples()) == pytest.approx(dict(other.samples()))
     with closing(service_over(large)) as service:
         end = START + 15 * POLLS
-        answer = await service.ask(Question("quantile_over_time(0.5, x[10m])", end, end), threading.Event())
+        question = Question("quantile_over_time(0.5, x[10m])", end, end)
+        answer = (await service.ask(question, threading.Event())).answer
         assert isinstance(answer, Vector)
         assert len(answer) == 20_000
 
@@ -157,7 +159,7 @@ async def test_a_window_far_beyond_all_samples_costs_little(whole: Fleet) -> Non
         at = whole.end
         for text in ("rate(x[20d])", "x offset 100y", "x @ 0", "x offset -40d"):
             question = Question(text, at - 600, at, 60.0)
-            assert isinstance(await service.ask(question, threading.Event()), Matrix)
+            assert isinstance((await service.ask(question, threading.Event())).answer, Matrix)
 
 
 async def test_queries_wait_for_their_turn_but_not_for_ever(whole: Fleet) -> None:

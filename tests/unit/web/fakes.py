@@ -18,7 +18,7 @@ from sentinel.model.problem import Problem
 from sentinel.model.target import Target
 from sentinel.promql.errors import EvaluationError, ExpressionError
 from sentinel.promql.evaluation import Matrix
-from sentinel.promql.service import Answer, Question
+from sentinel.promql.service import Question, Reply
 from sentinel.promql.value import SeriesSet, Value, Vector
 from sentinel.rules.rule import AlertingRule, RecordingRule, RuleGroup
 from sentinel.rules.seams import Evaluation
@@ -69,23 +69,22 @@ class FakeQueries:
     expressions: FakeExpressions
     asked: list[Question] = field(default_factory=list)
     gone: list[threading.Event] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    infos: list[str] = field(default_factory=list)
 
-    async def ask(self, question: Question, gone: threading.Event) -> Answer:
+    async def ask(self, question: Question, gone: threading.Event) -> Reply:
         self.asked.append(question)
         self.gone.append(gone)
         value = self.expressions.compile(question.text).value
         if isinstance(value, EvaluationError):
             raise value
         if not question.step:
-            return value
+            return Reply(value, self.warnings, self.infos)
         times = np.arange(question.start, question.end + question.step / 2, question.step)
         values = (times - NOW)[None, :]
-        return Matrix(
-            LabelTable.of(Symbols(), [Labels({"__name__": "ramp"})]),
-            times,
-            values,
-            np.ones(values.shape, np.bool_),
-        )
+        table = LabelTable.of(Symbols(), [Labels({"__name__": "ramp"})])
+        matrix = Matrix(table, times, values, np.ones(values.shape, np.bool_))
+        return Reply(matrix, self.warnings, self.infos)
 
     async def work(self, function: Callable[[], Result]) -> Result:
         return function()

@@ -14,7 +14,7 @@ import sentinel
 from sentinel.model.alert import AlertState
 from sentinel.model.labels import Labels
 from sentinel.promql.errors import AbandonedError, EvaluationError, QueryTimeoutError
-from sentinel.promql.service import Answer, Question
+from sentinel.promql.service import Question, Reply
 from sentinel.series.matcher import Matcher, MatchOperator
 from sentinel.web.answers import PiecewiseResponse
 from sentinel.web.formats import MAX_INSTANT
@@ -187,6 +187,16 @@ async def test_the_rest_is_not_found_in_the_envelope(
     assert (answer.status_code, answer.json()["status"]) == (405, "error")
 
 
+async def test_what_is_said_beside_an_answer(client: httpx.AsyncClient, rooms: Rooms) -> None:
+    rooms.expressions.answers |= {"1": 1.0, "up": vector(({"i": "1"}, 1.0), ({"i": "2"}, 1.0))}
+    rooms.queries.warnings, rooms.queries.infos = ["PromQL warning: so"], ["PromQL info: and so"]
+    for text in ("1", "up"):
+        body = (await client.get("/api/v1/query", params={"query": text})).json()
+        assert (body["warnings"], body["infos"]) == (["PromQL warning: so"], ["PromQL info: and so"])
+    body = (await client.get("/api/v1/query", params={"query": "up", "limit": "1"})).json()
+    assert body["warnings"] == ["PromQL warning: so", "results truncated due to limit"]
+
+
 async def test_what_a_question_carries(client: httpx.AsyncClient, rooms: Rooms) -> None:
     rooms.expressions.answers["up"] = 1.0
     await _data(client, "query", query="up", time="5", timeout="10s", lookback_delta="1m", stats="all")
@@ -214,7 +224,7 @@ async def test_a_client_that_goes_away_is_noticed(app: FastAPI, rooms: Rooms) ->
     rooms.expressions.answers["up"] = 1.0
     is_gone = asyncio.Event()
 
-    async def wait(question: Question, gone: threading.Event) -> Answer:
+    async def wait(question: Question, gone: threading.Event) -> Reply:
         is_gone.set()
         while not gone.is_set():
             await asyncio.sleep(0)
