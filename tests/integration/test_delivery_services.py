@@ -238,6 +238,23 @@ async def test_telegram_gets_plain_text_where_a_template_is_no_html() -> None:
     assert "parse_mode" not in telegram.messages[0]
 
 
+@pytest.mark.parametrize("answer", [Answer(hangs=True), Answer(200, drips=True, body=b"x" * 100)])
+async def test_a_service_whose_verdict_does_not_come_meets_the_deadline(
+    tmp_path: Path, answer: Answer
+) -> None:
+    sink, quick = WebhookSink(), WebhookSink()
+    wecom = Wecom(KEY)
+    sink.choose = lambda post: answer if len(sink.posts) < 2 else wecom(post)
+    async with sink.serve(), quick.serve():
+        slow = settings("wecom", url=f"{base(sink)}/cgi-bin/webhook/send?key={KEY}", timeout="200ms")
+        other = settings("webhook", url=quick.url).model_copy(update={"name": "other"})
+        async with delivering(tmp_path, [slow, other]) as room:
+            await room.tick(firing())
+            await quick.until(lambda posts: len(posts) == 1, within=2)
+            await room.told()
+    assert len(wecom.texts) == 1
+
+
 async def test_a_services_limit_is_kept_and_no_message_is_lost(tmp_path: Path) -> None:
     sink, clock = WebhookSink(), QuickClock()
     wecom = Wecom(KEY, now=clock.monotonic)
