@@ -27,10 +27,10 @@ from sentinel.promql.engine import Engine
 from sentinel.promql.service import LIMITS
 from sentinel.runtime.clock import ManualClock
 from sentinel.series.head import Head
-from sentinel.series.history.paths import file_bytes, files_in
 from sentinel.series.history.history import History
 from sentinel.series.history.journal import segments_in
 from sentinel.series.history.metrics import HistoryMetrics
+from sentinel.series.history.paths import file_bytes, files_in
 from sentinel.series.history.store import Limits
 from sentinel.series.witness import Rows
 
