@@ -51,7 +51,7 @@ format: $(VENV)/.test ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-BENCHES := snmp ssh probes queries rules ranges history exposition
+BENCHES := snmp ssh probes queries rules ranges history exposition remote
 .PHONY: bench $(addprefix bench-,$(BENCHES))
 bench: $(addprefix bench-,$(BENCHES)) ## Measure everything beside its peers; figures in bench/out/
 $(addprefix bench-,$(BENCHES)): bench-%: $(VENV)/.test servers
@@ -77,6 +77,7 @@ parity: $(VENV)/.test servers ## Compare a server's series with node_exporter's 
 test-faults: $(VENV)/.test servers ## Kill the sender at random moments, spoil SNMP answers: nothing may be lost or break
 	$(BIN)/python -m bench.faults
 	$(BIN)/python -m bench.snmp_fuzz
+	$(BIN)/python -m bench.store_away
 	SENTINEL_TEST_KILLS=20 $(BIN)/pytest tests/faults/test_kill_daemon.py
 
 .PHONY: docs

@@ -82,7 +82,7 @@ def client_golang(series: int, repeat: int = 5) -> Figure:
             "GOCACHE": f"{folder}/cache",
             "GOFLAGS": "-trimpath",
         }
-        build = [root / "bin/go", "build", "-o", program, ROOT / "bench/go/exposition.go"]
+        build: list[str | Path] = [root / "bin/go", "build", "-o", program, ROOT / "bench/go/exposition.go"]
         subprocess.run(build, check=True, capture_output=True, text=True, env=environment)
         asked = "\n" * (repeat + 1)
         done = subprocess.run([program, str(series)], input=asked, capture_output=True, text=True, check=True)

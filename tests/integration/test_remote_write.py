@@ -21,6 +21,7 @@ from sentinel.runtime.clock import SystemClock
 from sentinel.series.head import Head
 from sentinel.series.remote.metrics import RemoteMetrics
 from sentinel.series.remote.writer import RemoteWriter
+from tests.integration.store_away import store_away
 from tests.servers.stores import Store
 
 SERIES = 300
@@ -153,3 +154,14 @@ async def test_what_the_store_refuses_for_good_does_not_hold_up_the_rest(tmp_pat
         assert registry.get_sample_value("sentinel_remote_write_requests_total", labels) == 1.0
     finally:
         store.stop()
+
+
+@pytest.mark.parametrize("kind", ["prometheus", "victoria-metrics"])
+async def test_every_sample_arrives_once_though_the_store_was_stopped_for_some_seconds(
+    kind: Literal["prometheus", "victoria-metrics"], tmp_path: Path
+) -> None:
+    """A minute of it is in `make test-faults`."""
+    told = await store_away(kind, tmp_path, 4.0)
+    assert told.counts == {float(told.polls)}
+    assert told.wrong_sums == 0
+    assert told.waited > 0

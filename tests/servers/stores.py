@@ -37,6 +37,10 @@ class Store:
         return f"{self.base}/api/v1/write"
 
     @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
+    @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid

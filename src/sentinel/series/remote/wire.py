@@ -102,13 +102,13 @@ def series_of(heads: Sequence[bytes], values: Floats, at: int) -> Iterator[bytes
         heads: of `head_of`, aligned with the values.
         at: milliseconds since 1970.
     """
-    instant = b"\x10" + _varint(at)
+    instant = b"\x10" + varint(at)
     size = 9 + len(instant)
     length, data = bytes([size]) + b"\x09", values.astype("<f8").tobytes()
     rest = 1 + size
     for place, head in enumerate(heads):
         start = place * 8
-        yield b"\x0a" + _varint(len(head) + rest) + head + length + data[start : start + 8] + instant
+        yield b"\x0a" + varint(len(head) + rest) + head + length + data[start : start + 8] + instant
 
 
 def compressed(request: bytes) -> bytes:
@@ -258,7 +258,8 @@ def read_varint(data: bytes, place: int, end: int) -> tuple[int, int]:
     raise WireError("the request is cut short")
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """A number as protobuf writes it; a negative one as 64 bits."""
     if 0 <= number < 128:
         return _SMALL[number]
     number &= (1 << 64) - 1
@@ -271,4 +272,4 @@ def _varint(number: int) -> bytes:
 
 
 def _field(number: int, content: bytes) -> bytes:
-    return _SMALL[number << 3 | BYTES] + _varint(len(content)) + content
+    return _SMALL[number << 3 | BYTES] + varint(len(content)) + content

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +20,12 @@ import numpy as np
 
 import sentinel
 from sentinel.config.remote import RemoteWriteSettings
-from sentinel.model.batch import STALE, Batch, Floats, Layout, Source
+from sentinel.model.batch import ABSENT_BITS, STALE, Batch, Floats, Layout, Source
 from sentinel.model.labels import Labels
 from sentinel.runtime.clock import Clock
 from sentinel.runtime.retry import retry_after
 from sentinel.runtime.supervise import backoff
+from sentinel.series.head import has_meta
 from sentinel.series.placing import merged
 from sentinel.series.remote import wire
 from sentinel.series.remote.metrics import RemoteMetrics
@@ -37,9 +39,42 @@ MAX_SAMPLES: Final = 10_000
 MAX_GATHERED: Final = 2_000_000
 """Samples in memory; what comes while there are more is dropped and counted."""
 
-LONGEST_PAUSE: Final = 300.0
+LONGEST_PAUSE: Final = 30.0
 _TRY_AGAIN: Final = (408, 425, 429)
 META: Final = ("up", "sentinel_poll_duration_seconds", "sentinel_poll_samples")
+
+
+class _Run:
+    """Series as they are written. Their labels are encoded when they are first needed, which is in a thread: those
+    of a large device take longer than the event loop should stand still for."""
+
+    __slots__ = ("_extra", "_heads", "_layout", "_own")
+
+    def __init__(self, own: Labels, layout: Layout, extra: Mapping[str, str]) -> None:
+        """
+        Args:
+            own: the source's labels.
+            extra: labels for series that lack them.
+        """
+        self._own = own
+        self._layout = layout
+        self._extra = extra
+        self._heads: tuple[bytes, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self._layout)
+
+    @property
+    def heads(self) -> tuple[bytes, ...]:
+        if self._heads is None:
+            labelled = (merged(self._own, labels) for labels in self._layout.series)
+            self._heads = tuple(wire.head_of(with_extra(labels, self._extra)) for labels in labelled)
+        return self._heads
+
+    def without(self, other: _Run) -> list[bytes]:
+        """Those that the other has not."""
+        kept = frozenset(other.heads)
+        return [head for head in self.heads if head not in kept]
 
 
 @dataclass(slots=True)
@@ -48,10 +83,38 @@ class _Known:
 
     labels: Labels
     layout: Layout
-    heads: tuple[bytes, ...]
-    """Of its own series, in the layout's order."""
+    own: _Run
     meta: tuple[bytes, ...]
     is_up: bool = True
+    at: int = 0
+    """Milliseconds since 1970 of its newest samples."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Gathered:
+    """Samples of one instant, to be encoded."""
+
+    run: _Run | Sequence[bytes]
+    values: Floats | None
+    """None: they end."""
+    at: int
+    """Milliseconds since 1970."""
+    successor: _Run | None = None
+    """Series that it has go on."""
+
+    def piece(self) -> _Piece:
+        if isinstance(self.run, _Run):
+            heads: Sequence[bytes] = (
+                self.run.heads if self.successor is None else self.run.without(self.successor)
+            )
+        else:
+            heads = self.run
+        if self.values is None:
+            return heads, np.full(len(heads), STALE), self.at
+        there = self.values.view(np.uint64) != ABSENT_BITS
+        if there.all():
+            return heads, self.values, self.at
+        return list(compress(heads, there.tolist())), self.values[there], self.at
 
 
 _Piece = tuple[Sequence[bytes], Floats, int]
@@ -75,7 +138,9 @@ class RemoteWriter:
         self._spool = Spool(folder, settings.buffer)
         self._extra = dict(settings.labels)
         self._known: dict[Source, _Known] = {}
-        self._gathered: list[_Piece] = []
+        self._kept = 0
+        """How many there were after the last look for those that are gone."""
+        self._gathered: list[_Gathered] = []
         self._count = 0
         self._turn = asyncio.Lock()
         """Held while a thread uses the spool."""
@@ -94,7 +159,7 @@ class RemoteWriter:
                 known = self._known[batch.source] = self._of(batch)
                 known.is_up = False
             elif known.is_up:
-                self._stale(known.heads, at)
+                self._add(known.own, None, at)
                 known.is_up = False
             if known.meta:
                 samples = float(len(batch.reading.layout)) if batch.up else 0.0
@@ -105,38 +170,48 @@ class RemoteWriter:
         known = self._known.pop(source, None)
         if known is not None:
             at = round(self._clock.now() * 1000)
-            self._stale([*(known.heads if known.is_up else ()), *known.meta], at)
+            if known.is_up:
+                self._add(known.own, None, at)
+            self._add(known.meta, None, at)
 
     def _read(self, batch: Batch, known: _Known | None, at: int) -> _Known:
         reading = batch.reading
         if known is None or known.layout is not reading.layout or known.labels != batch.source.labels:
-            before = known.heads if known is not None and known.is_up else ()
+            before = known.own if known is not None and known.is_up else None
             known = self._known[batch.source] = self._of(batch)
-            kept = frozenset(known.heads)
-            self._stale([head for head in before if head not in kept], at)
-        known.is_up = True
-        self._add(known.heads, reading.values, at)
+            if before is not None and not batch.source.is_received:  # whose senders say themselves what ends
+                self._add(before, None, at, successor=known.own)
+        known.is_up, known.at = True, at
+        self._add(known.own, reading.values, at)
         return known
 
+    def _prune(self) -> None:
+        """Received sources are united without a word: forget those that nothing comes of any more."""
+        if len(self._known) > 2 * self._kept + 100:
+            newest = max(known.at for known in self._known.values())
+            self._known = {
+                source: known
+                for source, known in self._known.items()
+                if not source.is_received or newest - known.at < 3_600_000
+            }
+            self._kept = len(self._known)
+
     def _of(self, batch: Batch) -> _Known:
-        own = batch.source.labels
-        heads = (wire.head_of(self._labelled(merged(own, labels))) for labels in batch.reading.layout.series)
-        meta = [wire.head_of(self._labelled(own.updated({"__name__": name}))) for name in META if own]
-        return _Known(own, batch.reading.layout, tuple(heads), tuple(meta))
+        own, layout = batch.source.labels, batch.reading.layout
+        named = (own.updated({"__name__": name}) for name in META if has_meta(batch.source))
+        meta = tuple(wire.head_of(with_extra(labels, self._extra)) for labels in named)
+        return _Known(own, layout, _Run(own, layout, self._extra), meta)
 
-    def _labelled(self, labels: Labels) -> Labels:
-        return Labels(self._extra | dict(labels)) if self._extra else labels
-
-    def _stale(self, heads: Sequence[bytes], at: int) -> None:
-        if heads:
-            self._add(heads, np.full(len(heads), STALE), at)
-
-    def _add(self, heads: Sequence[bytes], values: Floats, at: int) -> None:
-        if self._count + len(heads) > MAX_GATHERED:
-            self._metrics.dropped.labels(self._name, "memory").inc(len(heads))
+    def _add(
+        self, run: _Run | Sequence[bytes], values: Floats | None, at: int, successor: _Run | None = None
+    ) -> None:
+        if not len(run):
             return
-        self._gathered.append((heads, values, at))
-        self._count += len(heads)
+        if self._count + len(run) > MAX_GATHERED:
+            self._metrics.dropped.labels(self._name, "memory").inc(len(run))
+            return
+        self._gathered.append(_Gathered(run, values, at, successor))
+        self._count += len(run)
 
     # Sending
 
@@ -171,15 +246,12 @@ class RemoteWriter:
     async def flush(self) -> None:
         """Put what is gathered into the spool."""
         async with self._turn:
-            pieces, self._gathered, self._count = self._gathered, [], 0
-            for part in _requests(pieces):
-                try:
-                    await asyncio.to_thread(self._store, part)
-                except OSError as error:
-                    self._metrics.dropped.labels(self._name, "disk").inc(
-                        sum(len(heads) for heads, _, _ in part)
-                    )
-                    self._tell("disk", str(error))
+            self._prune()
+            gathered, self._gathered, self._count = self._gathered, [], 0
+            lost, reason = await asyncio.to_thread(self._store, gathered)
+            if lost:
+                self._metrics.dropped.labels(self._name, "disk").inc(lost)
+                self._tell("disk", reason)
             dropped, self._spool.dropped = self._spool.dropped, 0
             if dropped:
                 self._metrics.lost_segments.labels(self._name).inc(dropped)
@@ -187,12 +259,23 @@ class RemoteWriter:
                     "full", f"more than {self._settings.buffer >> 20} MiB wait; the oldest were given up"
                 )
             self._metrics.waiting.labels(self._name).set(self._spool.nbytes)
-        if pieces:
+        if gathered:
             self._news.set()
 
-    def _store(self, pieces: list[_Piece]) -> None:
-        body = b"".join(field for heads, values, at in pieces for field in wire.series_of(heads, values, at))
-        self._spool.put(wire.compressed(body))
+    def _store(self, gathered: Sequence[_Gathered]) -> tuple[int, str]:
+        """Encode, and put on the disk; in a thread.
+
+        Returns:
+            how many samples could not be written, and why.
+        """
+        lost, reason = 0, ""
+        for part in _requests([one.piece() for one in gathered]):
+            fields = (field for heads, values, at in part for field in wire.series_of(heads, values, at))
+            try:
+                self._spool.put(wire.compressed(b"".join(fields)))
+            except OSError as error:
+                lost, reason = lost + sum(len(heads) for heads, _, _ in part), str(error)
+        return lost, reason
 
     async def _keep_storing(self) -> None:
         while True:
@@ -272,3 +355,8 @@ def _requests(pieces: Sequence[_Piece]) -> list[list[_Piece]]:
             requests[-1].append((part, values[start : start + MAX_SAMPLES], at))
             room -= len(part)
     return requests
+
+
+def with_extra(labels: Labels, extra: Mapping[str, str]) -> Labels:
+    """With labels that it lacks."""
+    return Labels(dict(extra) | dict(labels)) if extra else labels
