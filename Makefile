@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?= config.example.toml
+# Test files run side by side: most of them wait for servers. JOBS=0 runs one after the other.
+JOBS ?= 2
 DIR ?= ../shared/conformance/promqltest
 
 .PHONY: help
@@ -38,7 +40,7 @@ servers: ## Fetch the real servers that tests need into .servers/ (nothing is in
 
 .PHONY: test
 test: $(VENV)/.test servers ## Run all tests, real servers included
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.test ## Check format, style and types
