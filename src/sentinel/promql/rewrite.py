@@ -111,12 +111,12 @@ class Rewriter:
         if not range_:
             raise ExpressionError(inner[0].offset, "expected a duration, such as [30m:1m]")
         end = len(self.parts)
-        self.parts += ["[", f"{self._positive(range_)}ms"]
+        self.parts += ["[", _written(self._positive(range_))]
         if colons:
             step = inner[colons[0] + 1 :]
             self.parts.append(":")
             if step:
-                self.parts.append(f"{self._positive(step)}ms")
+                self.parts.append(_written(self._positive(step)))
         self.parts.append("]")
         word = self._peek()
         if word.kind == "word" and word.text.lower() in _STYLES:
@@ -183,7 +183,7 @@ class Rewriter:
             self._milliseconds(written)
             return
         milliseconds = self._milliseconds(written)
-        self.parts += ["offset", f"{'-' if milliseconds < 0 else ''}{abs(milliseconds)}ms"]
+        self.parts += ["offset", f"{'-' if milliseconds < 0 else ''}{_written(abs(milliseconds))}"]
 
     def _skip_parentheses(self) -> None:
         depth = 0
@@ -199,3 +199,9 @@ def _instant(token: Token) -> float:
     if instant >= LAST_INSTANT:
         raise ExpressionError(token.offset, f"not an instant in Unix seconds: {token.text}")
     return instant
+
+
+def _written(milliseconds: int) -> str:
+    """In two units: the parser takes no more than 32 bits of either."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return "".join([f"{seconds}s" if seconds else "", f"{rest}ms" if rest or not seconds else ""])

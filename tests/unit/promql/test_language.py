@@ -6,8 +6,9 @@ import math
 
 import pytest
 
-from sentinel.promql import EvaluationError, ExpressionError
+from sentinel.promql import Engine, EvaluationError, ExpressionError
 from sentinel.promql.names import FUNCTIONS
+from sentinel.series.head import Head
 from tests.unit.promql.loading import asked, loaded, loaded_all, ranged
 
 
@@ -231,3 +232,11 @@ def test_names_that_are_suggested_exist(name: str) -> None:
     except ExpressionError as error:
         assert "unknown function" not in error.text
         assert "not supported" not in error.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["rate(x[1y])", "rate(x[100y])", "x offset -50y", "x[1y:50d]", "x[1y3ms]", "x offset 49d17h2m47s296ms"],
+)
+def test_durations_are_longer_than_the_parser_counts_in_milliseconds(text: str) -> None:
+    Engine(Head(), horizon=200 * 365 * 86400.0).compile(text, allow_range=True, within_head=False)
