@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,10 +10,10 @@ import numpy as np
 
 from sentinel.model.batch import Floats
 from sentinel.model.labels import Labels
-from sentinel.series.archive import Charge
+from sentinel.series.archive import Archived, Charge
 from sentinel.series.history.assembly import Assembly, GiverKey
 from sentinel.series.history.encoding import Bundle, Stamps
-from sentinel.series.history.files import Chunk
+from sentinel.series.history.files import Chunk, Window
 from sentinel.series.history.shape import Index
 from sentinel.series.history.thin import picked, thin
 from sentinel.series.matcher import Matcher
@@ -46,6 +47,8 @@ class Query:
     charge: Charge
     waiting: frozenset[str]
     """Segments that are read themselves, even if one has come into a file by now."""
+    newest: int
+    """Milliseconds of the newest sample of all files."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +104,42 @@ def plan_of(chosen: Sequence[Chosen]) -> Plan:
         bundles.append(Columns(one.places, np.array(found, np.intp), used, giver_of, slots))
     slots = np.array([slot for slot, _ in columns], np.intp)
     return Plan(tuple(bundles), [labels for _, labels in columns], slots, len(givers))
+
+
+class Growing:
+    """Assemblies that go on from file to file for as long as the same series come in the same order."""
+
+    def __init__(self) -> None:
+        self._open: dict[float, tuple[Plan, Assembly]] = {}
+        """By the sources' interval."""
+        self._done: list[Archived] = []
+
+    def assembly(self, interval: float, plan: Plan, query: Query, windows: Sequence[Window]) -> Assembly:
+        """Where the next samples of sources with that interval go."""
+        known = self._open.get(interval)
+        if known is not None and known[0] is plan:
+            return known[1]
+        if known is not None:
+            self._close(known[1])
+        # Room for all that the query may want from here on; memory that is never written to is never taken.
+        apart = max(interval * 1000, query.step, 1)
+        until = max(min(query.last, query.newest), windows[-1].stop)
+        span = max(until - max(query.first, windows[0].start), 0)
+        assembly = Assembly(plan.labels, plan.slots, plan.givers, int(span / apart * 1.05) + 8)
+        self._open[interval] = (plan, assembly)
+        return assembly
+
+    def results(self) -> list[Archived]:
+        """All of them, the older first."""
+        for _, assembly in self._open.values():
+            self._close(assembly)
+        self._open.clear()
+        return sorted(self._done, key=lambda one: float(one.samples.stamps[0].min(initial=math.inf)))
+
+    def _close(self, assembly: Assembly) -> None:
+        made = assembly.result()
+        if made is not None:
+            self._done.append(made)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

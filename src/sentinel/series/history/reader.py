@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +23,16 @@ from sentinel.series.history.catalog import Catalog
 from sentinel.series.history.encoding import Bundle, Giver, Stamps, stamps_of
 from sentinel.series.history.files import Chunk, DamagedError, HistoryFile, Window
 from sentinel.series.history.journal import PACKED
-from sentinel.series.history.plan import Chosen, Plan, Polled, Query, WindowStamps, plan_of, put_window
+from sentinel.series.history.plan import (
+    Chosen,
+    Growing,
+    Plan,
+    Polled,
+    Query,
+    WindowStamps,
+    plan_of,
+    put_window,
+)
 from sentinel.series.history.segment import Blocks, Segment
 from sentinel.series.history.shape import Index
 from sentinel.series.history.tracks import Track, tracks_of
@@ -69,14 +79,20 @@ class HistoryReader:
         files, segments = self._catalog.held
         waiting = frozenset(held.path.stem for held in segments)
         apart = _milliseconds(step)
-        query = Query(matchers, _milliseconds(start), _milliseconds(end), apart, charge, waiting)
-        found: list[Archived] = []
-        for read, every in ((self._file, files), (self._segment, segments)):
-            for held in every:
-                if held.stop > query.first and held.start <= query.last:
-                    charge(0)
-                    with self._told(held.path):
-                        found += read(held.path, query)
+        newest = max((held.stop for held in files), default=0)
+        query = Query(matchers, _milliseconds(start), _milliseconds(end), apart, charge, waiting, newest)
+        growing = Growing()
+        for held in files:
+            if held.stop > query.first and held.start <= query.last:
+                charge(0)
+                with self._told(held.path):
+                    self._file(held.path, query, growing)
+        found = growing.results()
+        for held in segments:
+            if held.stop > query.first and held.start <= query.last:
+                charge(0)
+                with self._told(held.path):
+                    found += self._segment(held.path, query)
         return found
 
     def labels_of(
@@ -114,19 +130,18 @@ class HistoryReader:
 
     # Files
 
-    def _file(self, path: Path, query: Query) -> list[Archived]:
+    def _file(self, path: Path, query: Query, growing: Growing) -> None:
         with HistoryFile(path) as file:
             windows = [w for w in file.windows(query.first, query.last) if w.segment not in query.waiting]
             by_interval: dict[float, list[Chosen]] = {}
             if windows:
                 for one in self._choose(file, query.matchers, set()):
                     by_interval.setdefault(one.bundle.givers[0].interval, []).append(one)
-            found = []
-            for chosen in by_interval.values():
-                held = self._assemble(file, windows, chosen, query)
-                if held is not None:
-                    found.append(held)
-        return found
+            for interval, chosen in by_interval.items():
+                key = (query.matchers, *(one.bundle.digest for one in chosen))
+                plan = self._plans.get(key, partial(plan_of, chosen))
+                assembly = growing.assembly(interval, plan, query, windows)
+                self._put(file, windows, chosen, (plan, assembly), query)
 
     def _choose(self, file: HistoryFile, matchers: tuple[Matcher, ...], seen: set[bytes]) -> Iterator[Chosen]:
         """The bundles with series that satisfy the matchers.
@@ -147,14 +162,16 @@ class HistoryReader:
             if len(places):
                 yield Chosen(number, bundle, places)
 
-    def _assemble(
-        self, file: HistoryFile, windows: Sequence[Window], chosen: Sequence[Chosen], query: Query
-    ) -> Archived | None:
+    def _put(
+        self,
+        file: HistoryFile,
+        windows: Sequence[Window],
+        chosen: Sequence[Chosen],
+        into: tuple[Plan, Assembly],
+        query: Query,
+    ) -> None:
+        plan, assembly = into
         apart = max(chosen[0].bundle.givers[0].interval * 1000, query.step, 1)
-        polls = sum(int((window.stop - window.start) / apart) + 2 for window in windows)
-        key = (query.matchers, *(one.bundle.digest for one in chosen))
-        plan = self._plans.get(key, lambda: plan_of(chosen))
-        assembly = Assembly(plan.labels, plan.slots, plan.givers, polls)
         within = [set(file.chunk_windows(one.number)) for one in chosen]
         for window in windows:
             here = [place for place, ids in enumerate(within) if window.id in ids]
@@ -171,7 +188,6 @@ class HistoryReader:
             assembly.begin()
             put_window(assembly, parts, Polled(stamps, query, window.shift))
             assembly.end()
-        return assembly.result()
 
     def _window_stamps(self, file: HistoryFile, window: Window) -> WindowStamps:
         def make() -> WindowStamps:
