@@ -122,8 +122,10 @@ async def sentinel(folder: Path, size: int) -> tuple[Figure, float]:
         )
         token = made.stdout.strip()
         figure = await asyncio.to_thread(measured, daemon.pid, daemon.port, size, token)
-        found = await daemon.query('sum(count_over_time({job="node"}[1h]))')
-        return figure, float(found[0]["value"][1]) / (HOSTS * SERIES)
+        found = await daemon.query("min(count_over_time(metric_0[1h]))")
+        counted = await daemon.query('count({job="node"})')
+        is_whole = float(counted[0]["value"][1]) == HOSTS * SERIES
+        return figure, float(found[0]["value"][1]) if is_whole else 0.0
     finally:
         daemon.kill()
 
