@@ -544,6 +544,21 @@ def _is_stale(value: float) -> bool:
     return np.float64(value).tobytes() == np.float64(STALE).tobytes()
 
 
+async def test_series_that_begin_again_behind_their_company_do_so_all_in_one_request() -> None:
+    taken = Taken()
+    await taken.send(("a", STALE, START), ("c", STALE, START), ("e", 1.0, START), ("b", STALE, START))
+    await taken.wait(7)
+    await taken.send(("e", 1.0, START + 15))
+    await taken.wait(1)
+    later = [(name, 2.0, START + 5 * place) for place, name in enumerate("acb", start=1)]
+    assert not (await taken.send(*later, *((name, 3.0, START + 12) for name in "acb"))).refused
+    await taken.wait(15)
+    for place, name in enumerate("acb", start=1):
+        wanted = sorted({(START + 5 * place, 2.0), (START + 12, 3.0)})
+        assert taken.samples(name)[f"{name}{{{OWN}}}"] == wanted
+    assert taken.samples("e")[f"e{{{OWN}}}"] == [(START, 1.0), (START + 15, 1.0)]
+
+
 async def test_labels_of_a_thousand_hosts_stay_apart() -> None:
     taken = Taken(max_series=5000)
     samples: list[Sample] = [

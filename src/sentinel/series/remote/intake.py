@@ -17,7 +17,6 @@ import numpy as np
 
 from sentinel.config.intake import IntakeSettings
 from sentinel.model.batch import ABSENT_BITS, Batch
-from sentinel.model.labels import Labels
 from sentinel.runtime.clock import Clock
 from sentinel.series.head import LOOKBACK
 from sentinel.series.pool import Index
@@ -138,38 +137,47 @@ class Intake:
         bits = values.view(np.uint64)
         if (odd := bits == _ABSENT).any():
             bits[odd] = _NAN
+        behind: list[tuple[int, Index, Bits]] = []
         for cohort, at, numbers_of, places, samples in self._by_cohort(numbers, bits, instants):
             if not oldest <= at <= newest:
                 reason = "too old" if at < oldest else "too far in the future"
-                verdict.refuse(reason, len(places), self._labels(numbers_of[0]), at)
+                verdict.refuse(reason, len(places), self._roll.labels(numbers_of[0]), at)
                 continue
             if at > cohort.last:
                 refused, reason = cohort.put(at, places, samples, now), "duplicate"
                 touched[cohort.number] = cohort
             else:
-                refused, reason = self._put_late(cohort, at, numbers_of, samples, touched)
+                is_newer, is_refused = cohort.late(at, places, samples)
+                refused = np.flatnonzero(is_refused)
+                reason = "duplicate" if at == cohort.last else "out of order"
+                if is_newer.any():
+                    behind.append((at, numbers_of[is_newer], samples[is_newer]))
             verdict.stored += len(places) - len(refused)
             if len(refused):
-                verdict.refuse(reason, len(refused), self._labels(numbers_of[refused[0]]), at)
+                verdict.refuse(reason, len(refused), self._roll.labels(numbers_of[refused[0]]), at)
+        # Only now, as series move to other places by it.
+        for at, numbers_of, samples in behind:
+            self._put_behind(at, numbers_of, samples, verdict, touched)
 
-    def _put_late(
-        self, cohort: Cohort, at: int, numbers: Index, bits: Bits, touched: dict[int, Cohort]
-    ) -> tuple[Index, str]:
-        """Samples of an instant that is over for their cohort: which are refused, and why.
-
-        Series that had ended, and begin again with a sample that comes behind its company, go on by themselves.
-        """
-        places = self._roll.places(numbers)[1]
-        is_newer, is_refused = cohort.late(at, places, bits)
-        reason = "duplicate" if at == cohort.last else "out of order"
-        if is_newer.any():
-            rest = self._part(cohort, np.unique(places[is_newer]))
-            if rest is None:
-                return np.flatnonzero(is_newer | is_refused), "out of order"
-            places = self._roll.places(numbers[is_newer])[1]
-            rest.put(at, places, bits[is_newer], self._clock.monotonic())
-            touched[rest.number] = rest
-        return np.flatnonzero(is_refused), reason
+    def _put_behind(
+        self, at: int, numbers: Index, bits: Bits, verdict: Verdict, touched: dict[int, Cohort]
+    ) -> None:
+        """Series that had ended, and begin again behind their company's newest poll, go on by themselves."""
+        cohorts = self._roll.places(numbers)[0]
+        for number in np.unique(cohorts).tolist():
+            chosen = cohorts == number
+            cohort = self._roll.cohorts[number]
+            if at <= cohort.last:
+                rest = self._part(cohort, np.unique(self._roll.places(numbers[chosen])[1]))
+                if rest is None:
+                    verdict.stored -= int(chosen.sum())
+                    verdict.refuse(
+                        "too many series", int(chosen.sum()), self._roll.labels(numbers[chosen][0]), at
+                    )
+                    continue
+                cohort = rest
+            cohort.put(at, self._roll.places(numbers[chosen])[1], bits[chosen], self._clock.monotonic())
+            touched[cohort.number] = cohort
 
     def _by_cohort(
         self, numbers: Index, bits: Bits, instants: Instants
@@ -238,9 +246,6 @@ class Intake:
         number = self._roll.join(cohort, one)
         cohort.scrape(at, now)
         return number
-
-    def _labels(self, number: int) -> Labels:
-        return Labels(wire.pairs_of(self._roll.encoded(int(number))))
 
     def _describe(self, data: bytes, start: int, end: int) -> None:
         encoded = data[start:end]
@@ -406,11 +411,7 @@ class Intake:
     # Telling
 
     def _count(self, verdict: Verdict, sender: str) -> None:
-        self._metrics.samples.labels(sender).inc(verdict.stored)
-        for reason, count in verdict.refused.items():
-            self._metrics.refused.labels(sender, reason).inc(count)
-        if verdict.histograms:
-            self._metrics.refused.labels(sender, "native histogram").inc(verdict.histograms)
+        self._metrics.count(verdict, sender)
         reasons = frozenset(verdict.refused)
         new = reasons - self._told.get(sender, frozenset())
         if new:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from sentinel.series.remote.verdict import Verdict
+
 
 class RemoteMetrics:
     """Labels: `store` is the store's name; results and reasons are bounded words."""
@@ -65,3 +67,10 @@ class IntakeMetrics:
         self.sources = Gauge(
             "sentinel_received_sources", "Groups of these series that are sent together.", registry=registry
         )
+
+    def count(self, verdict: Verdict, sender: str) -> None:
+        self.samples.labels(sender).inc(verdict.stored)
+        for reason, count in verdict.refused.items():
+            self.refused.labels(sender, reason).inc(count)
+        if verdict.histograms:
+            self.refused.labels(sender, "native histogram").inc(verdict.histograms)

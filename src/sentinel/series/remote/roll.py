@@ -71,8 +71,9 @@ class Roll:
         """Cohorts of these series, and their places there."""
         return self._cohort_of[numbers], self._place_of[numbers].astype(np.intp)
 
-    def encoded(self, number: int) -> bytes:
-        return self.cohorts[int(self._cohort_of[number])].encoded[int(self._place_of[number])]
+    def labels(self, number: int) -> Labels:
+        cohort, place = self.cohorts[int(self._cohort_of[number])], int(self._place_of[number])
+        return Labels(wire.pairs_of(cohort.encoded[place]))
 
     def join(self, cohort: Cohort, one: wire.Received) -> int:
         """A new series' number."""
