@@ -26,7 +26,7 @@ EXPRESSIONS = (
     "x unless on (a, b) y == {n}",
     "max_over_time(x[90s]) - min_over_time(x[90s]) > {n}",
     "x * on (a, b) group_left () y > bool {n}",
-    "topk(2, x) > 0",
+    "topk(9, x) > 0",  # of fewer, Prometheus' heap decides which of equal values stay
     "x offset 90s > {n} or y > {n}",
     "absent(x{{a=\"1\"}}) or absent(z{{b=\"2\"}})",
     "max_over_time(sum by (a) (x)[150s:1m]) > {n}",
