@@ -68,3 +68,14 @@ def bounds_of(times: Floats, tick: int, newest: int, start: float, end: float) -
         inside,
         times,
     )
+
+
+def neighbouring(ring: Floats, low: int, high: int) -> Floats:
+    """The rows of neighbouring ticks, both ends included: a view, or a copy where the ring comes round.
+
+    Args:
+        ring: [rows, slots], tick t in row t mod rows.
+    """
+    rows = len(ring)
+    first, last = low % rows, high % rows
+    return ring[first : last + 1] if first <= last else ring[np.arange(low, high + 1) % rows]

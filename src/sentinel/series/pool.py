@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sentinel.model.batch import ABSENT_BITS, STALE_BITS, Floats
-from sentinel.series.bounds import Bounds, bounds_of
+from sentinel.series.bounds import Bounds, bounds_of, neighbouring
 from sentinel.series.cells import Cells, Ticks
 from sentinel.series.columns import SMALLEST, Columns
-from sentinel.series.window import Windows
+from sentinel.series.window import Windows, Writes
 
 Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
@@ -102,9 +102,7 @@ class Pool(Generic[Owner]):
         self._bounds: dict[tuple[float, float], Bounds] = {}
         self._ticks_at: dict[tuple[float, float], tuple[Ticks, Mask]] = {}
         self._windows = Windows(_WINDOW_BYTES)
-        self._writes = 0
-        self._written = np.zeros(rows, np.int64)
-        """[plain row] how many writes there had been when it was last written to."""
+        self.writes = Writes(rows)
 
     @property
     def nbytes(self) -> int:
@@ -226,8 +224,7 @@ class Pool(Generic[Owner]):
         else:
             self.reset_at[columns] = at  # long ago: look at all samples
         self.cells.put(tick, columns, values)
-        self._writes += 1
-        self._written[tick % self.cells.rows] = self._writes
+        self.writes.note(tick)
         held = is_sample(values)
         if not held.all():
             self.gap_at[columns[~held]] = at
@@ -352,17 +349,6 @@ class Pool(Generic[Owner]):
         window = self._windows.of(owner)
         return window.cells(low, high, len(columns), self, lambda ticks: self.matrix(ticks, columns))
 
-    @property
-    def writes(self) -> int:
-        """Grows with every write."""
-        return self._writes
-
-    def first_written(self, since: int, low: int, high: int) -> int:
-        """The first of the plain ticks low … high that was written to after so many writes; else the one after."""
-        ticks = np.arange(low, high + 1)
-        written = ticks[self._written[ticks % self.cells.rows] > since]
-        return int(written[0]) if len(written) else high + 1
-
     def ticks_at(self, at: float, lookback: float) -> tuple[Ticks, Mask]:
         """For each slot the tick of its newest poll in (at − lookback, at], and whether there is one."""
         key = (at, lookback)
@@ -388,7 +374,9 @@ class Pool(Generic[Owner]):
             # A poll's tick is at most this far from where its instant lies: see Feed.begin.
             high = max(min(self.tick_at(end) + 3, self.tick), self.tick - self.rows + 1)
             low = min(max(self.tick_at(start) - 1, self.tick - self.rows + 1), high)
-            found = bounds_of(self._times_of(low, high), low, self.tick, start, end)
+            found = bounds_of(
+                neighbouring(self.times[:, : self._slots], low, high), low, self.tick, start, end
+            )
             _remember(self._bounds, key, found)
         return found
 
@@ -396,12 +384,6 @@ class Pool(Generic[Owner]):
         """The ticks that these rows of the times stand for."""
         ticks: Ticks = self.tick - (self.tick - rows) % self.rows
         return ticks
-
-    def _times_of(self, low: int, high: int) -> Floats:
-        """The times of neighbouring ticks, both ends included: a view, or a copy where the ring comes round."""
-        times = self.times[:, : self._slots]
-        first, last = low % self.rows, high % self.rows
-        return times[first : last + 1] if first <= last else times[np.arange(low, high + 1) % self.rows]
 
 
 def _remember(cache: dict[_K, _V], key: _K, value: _V) -> None:

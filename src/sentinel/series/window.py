@@ -22,6 +22,24 @@ _SPARE: Final = 8
 """One spare row for so many of a window, so that a newer tick seldom moves the others."""
 
 
+class Writes:
+    """When each plain row was last written to, counted in writes."""
+
+    def __init__(self, rows: int) -> None:
+        self.count = 0
+        self._at = np.zeros(rows, np.int64)
+
+    def note(self, tick: int) -> None:
+        self.count += 1
+        self._at[tick % len(self._at)] = self.count
+
+    def first(self, since: int, low: int, high: int) -> int:
+        """The first of the plain ticks low … high that was written to after so many writes; else the one after."""
+        ticks = np.arange(low, high + 1)
+        written = ticks[self._at[ticks % len(self._at)] > since]
+        return int(written[0]) if len(written) else high + 1
+
+
 class Source(Protocol):
     """Where the cells are: a pool."""
 
@@ -31,9 +49,7 @@ class Source(Protocol):
         ...
 
     @property
-    def writes(self) -> int: ...
-
-    def first_written(self, since: int, low: int, high: int) -> int: ...
+    def writes(self) -> Writes: ...
 
 
 class Window:
@@ -71,14 +87,14 @@ class Window:
         if begin < end:
             self._cells[begin - self._first : end - self._first] = read(np.arange(begin, end))
         self._filled, self._settled = end, max(self._settled, min(source.floor, end))
-        self._floor, self._writes = source.floor, source.writes
+        self._floor, self._writes = source.floor, source.writes.count
         return self._cells[low - self._first : high - self._first + 1]
 
     def _changed(self, source: Source) -> int:
         """The first tick whose row is not, or may not be, as it should."""
         if source.floor != self._floor:
             return self._settled
-        return source.first_written(self._writes, self._settled, self._filled - 1)
+        return source.writes.first(self._writes, self._settled, self._filled - 1)
 
     def _move(self, low: int, high: int, width: int) -> None:
         rows = high - low + 1

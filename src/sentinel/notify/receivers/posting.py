@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 
 from sentinel.config.receivers.base import HttpReceiver
@@ -12,7 +13,7 @@ from sentinel.notify.receiver import Delivery, Outcome, Result
 from sentinel.notify.surroundings import Surroundings
 
 
-class Posting:
+class Posting(ABC):
     """
     Args:
         secrets: texts that no detail may show.
@@ -49,13 +50,13 @@ class Posting:
         except UnreachableError as error:
             return Outcome(Result.RETRY, str(error), is_unwell=True)
 
+    @abstractmethod
     async def post(self, delivery: Delivery) -> Outcome:
         """One message and its verdict.
 
         Raises:
             UnreachableError: no answer.
         """
-        raise NotImplementedError
 
     async def close(self) -> None:
         await self.http.close()

@@ -7,8 +7,8 @@ from typing import Any
 
 import promql_parser
 
-from sentinel.promql.build import unwrapped
 from sentinel.promql.rewrite import STYLE
+from sentinel.promql.trees import unwrapped
 
 
 def parts(tree: Any) -> Iterator[Any]:
