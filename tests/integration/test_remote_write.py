@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -110,6 +112,25 @@ async def test_every_sample_arrives_once_though_the_store_was_away_and_we_were_r
             asked = 'x_total{instance="sw1", job="if_mib", exported_job="inner", site="hq"}'
             await _eventually(store, f"count({asked})", at, {"": SERIES})
             await _eventually(store, 'count_over_time(up{instance="sw1"}[1h])', at, {"": TICKS})
+    finally:
+        store.stop()
+
+
+async def test_a_stop_while_no_thread_is_free_loses_nothing(tmp_path: Path) -> None:
+    """Samples that are on their way to the disk when we are stopped stand there afterwards."""
+    store, busy = Store("prometheus", tmp_path), threading.Event()
+    loop, fleet = asyncio.get_running_loop(), _Fleet(time.time() - 600)
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    async with _writer(store, tmp_path / "spool", CollectorRegistry()) as head:
+        await asyncio.sleep(0.1)
+        loop.run_in_executor(None, busy.wait)
+        head.append([fleet.batch(0)])
+        await asyncio.sleep(0.1)  # until it is gathered, and waits for the thread
+        loop.call_later(0.1, busy.set)
+    await store.start()
+    try:
+        async with _writer(store, tmp_path / "spool", CollectorRegistry()):
+            await _eventually(store, "count(x_total)", fleet.at(0), {"": SERIES})
     finally:
         store.stop()
 

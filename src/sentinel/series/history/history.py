@@ -16,6 +16,7 @@ from typing import Final
 
 from sentinel.model.batch import Floats, Source
 from sentinel.runtime.clock import Clock
+from sentinel.runtime.whole import whole
 from sentinel.series.head import Head
 from sentinel.series.history.catalog import Catalog
 from sentinel.series.history.files import DamagedError
@@ -140,7 +141,13 @@ class History:
     # The journal
 
     async def flush(self) -> None:
-        """Write what has been gathered; it is on the disk when this returns, or dropped and counted."""
+        """Write what has been gathered; it is on the disk when this returns, or dropped and counted.
+
+        Also when cancelled meanwhile.
+        """
+        await whole(self._flush())
+
+    async def _flush(self) -> None:
         async with self._turn:
             window = math.floor(self._clock.now() / WINDOW)
             is_last = window != self._window or self._journal.size > SEGMENT_BYTES
@@ -239,7 +246,7 @@ class History:
 
     async def _tried(self, step: str, work: object, *arguments: object) -> bool:
         try:
-            await asyncio.to_thread(work, *arguments)  # type: ignore[arg-type]
+            await whole(asyncio.to_thread(work, *arguments))  # type: ignore[arg-type]
         except (OSError, DamagedError) as error:
             self._metrics.failures.labels(step).inc()
             facts = {"step": step, "error": str(error)}

@@ -25,6 +25,7 @@ from sentinel.model.labels import Labels
 from sentinel.runtime.clock import Clock
 from sentinel.runtime.retry import retry_after
 from sentinel.runtime.supervise import backoff
+from sentinel.runtime.whole import whole
 from sentinel.series.head import has_meta
 from sentinel.series.placing import merged
 from sentinel.series.remote import wire
@@ -244,7 +245,10 @@ class RemoteWriter:
             await asyncio.to_thread(self._spool.close)
 
     async def flush(self) -> None:
-        """Put what is gathered into the spool."""
+        """Put what is gathered into the spool; also when cancelled meanwhile."""
+        await whole(self._flush())
+
+    async def _flush(self) -> None:
         async with self._turn:
             self._prune()
             gathered, self._gathered, self._count = self._gathered, [], 0
@@ -286,7 +290,7 @@ class RemoteWriter:
         failures = 0
         while True:
             async with self._turn:
-                body = await asyncio.to_thread(self._spool.peek)
+                body = await whole(asyncio.to_thread(self._spool.peek))
             if body is None:
                 self._news.clear()
                 await self._news.wait()
@@ -295,7 +299,7 @@ class RemoteWriter:
             if pause is None:
                 failures = 0
                 async with self._turn:
-                    await asyncio.to_thread(self._spool.take)
+                    await whole(asyncio.to_thread(self._spool.take))
                     self._metrics.waiting.labels(self._name).set(self._spool.nbytes)
                 continue
             failures += 1
