@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator
 
 from sentinel.model.pattern import Pattern
 
@@ -74,6 +76,15 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
     if not parts and not is_braced:
         raise ValueError("an empty matcher")
     return tuple(_matcher(part, text) for part in parts)
+
+
+def _is_matchers(written: str) -> str:
+    parse_matchers(written)
+    return written
+
+
+MatcherText = Annotated[str, AfterValidator(_is_matchers)]
+"""One matcher or several, as parse_matchers reads them."""
 
 
 def _parts(text: str) -> list[str]:

@@ -116,14 +116,66 @@ outbox = Table(
     Column("last_error", Text, nullable=False),
     Column("recipients", JSON, nullable=False),
     Column("done_at", Float),
+    Column("queue", Text, nullable=False, server_default=""),
+    Column("expires_at", Float),
+    Column("origin_id", Integer),
     Index("ix_outbox_receiver", "receiver", "state", "id"),
     Index("ix_outbox_incident_id", "incident_id", "event", "receiver"),
+    Index("ix_outbox_queue", "queue", "receiver", "event"),
+    Index("ix_outbox_origin_id", "origin_id"),
     sqlite_autoincrement=True,  # the sender reads on from the last number it has seen
 )
 """Messages: pending, delivered, dead (refused for good) or dropped (no longer of use).
 
-`recipients` says which of several recipients are settled, and how, while others are still tried.
+`recipients` says which of several recipients are settled, and how, while others are still tried. Messages of one
+`queue` reach a receiver in their order: those of an incident, or of a notification group. A message concerns
+`incident_id` and those in outbox_incident. After `expires_at` it no longer makes sense; it stands in for
+`origin_id`, which could not be delivered.
 """
+
+outbox_incident = Table(
+    "outbox_incident",
+    metadata,
+    Column("outbox_id", ForeignKey("outbox.id", ondelete="CASCADE"), primary_key=True),
+    Column("incident_id", ForeignKey("incident.id", ondelete="CASCADE"), primary_key=True),
+    Index("ix_outbox_incident_incident_id", "incident_id"),
+)
+"""Further incidents that a message tells of."""
+
+notify_group = Table(
+    "notify_group",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("route", Text, nullable=False),
+    Column("receiver", Text, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("incident_id", ForeignKey("incident.id", ondelete="CASCADE")),
+    Column("created_at", Float, nullable=False),
+    Column("due_at", Float),
+    Column("flushed_at", Float),
+    Column("sent_at", Float),
+    Column("withheld", Text, nullable=False),
+    Index("ix_notify_group_due_at", "due_at"),
+    Index("ix_notify_group_incident_id", "incident_id"),
+    sqlite_autoincrement=True,  # a number names a queue of the outbox, which must not be taken up by another
+)
+"""Alerts that one receiver is told together: those of an incident, or those that share the route's labels.
+
+Looked at when it is due; `sent_at` is when it last had something to tell, `withheld` why something waits.
+"""
+
+notify_member = Table(
+    "notify_member",
+    metadata,
+    Column("group_id", ForeignKey("notify_group.id", ondelete="CASCADE"), primary_key=True),
+    Column("fingerprint", Text, primary_key=True),
+    Column("incident_id", ForeignKey("incident.id", ondelete="CASCADE"), nullable=False),
+    Column("told", Text, nullable=False),
+    Index("ix_notify_member_incident_id", "incident_id", "fingerprint"),
+)
+"""Alerts of a group, as incident_alert has them, and what was last told of each: nothing (empty), firing, or muted
+(firing, and left out of a later message)."""
 
 audit = Table(
     "audit",

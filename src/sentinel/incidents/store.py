@@ -130,6 +130,7 @@ def _messages(case: Case, dispatch: Dispatch, at: float) -> list[dict[str, Any]]
             {
                 "key": uuid.uuid4().hex,
                 "incident_id": case.incident.id,
+                "queue": f"incident/{case.incident.id}",
                 "receiver": message.receiver,
                 "event": message.event.value,
                 "payload": message.payload,

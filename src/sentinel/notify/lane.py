@@ -1,4 +1,4 @@
-"""The queue of one receiver: order kept within an incident, pauses kept after failures. No I/O."""
+"""The queue of one receiver: order kept within a queue of the outbox, pauses kept after failures. No I/O."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Lane:
         self.seen = 0
         """Last row number read from the table."""
         self.is_read_out = False
-        self._queues: dict[int, deque[Waiting]] = {}
-        self._ready: list[tuple[float, int, int]] = []  # when, row, incident
+        self._queues: dict[str, deque[Waiting]] = {}
+        self._ready: list[tuple[float, int, str]] = []  # when, row, queue
         self._flying = 0
-        self._aloft: set[int] = set()  # incidents whose first row flies
+        self._aloft: set[str] = set()  # queues whose first row flies
         self._paused_until = 0.0
         self._asked_until = 0.0  # the far side itself asked for this pause
         self._failures = 0
@@ -57,7 +57,7 @@ class Lane:
         """Rows before those that were seen have become pending, and what waits after a failure is due at once."""
         self.seen = 0
         self._paused_until = self._asked_until
-        self._ready = [(0.0, number, incident) for _, number, incident in self._ready]
+        self._ready = [(0.0, number, queue) for _, number, queue in self._ready]
         heapq.heapify(self._ready)
         self.stir()
 
@@ -68,14 +68,14 @@ class Lane:
             if row.id in self._known:
                 continue
             self._known.add(row.id)
-            queue = self._queues.setdefault(row.incident, deque())
+            queue = self._queues.setdefault(row.queue, deque())
             place = len(queue)
-            first = 1 if row.incident in self._aloft else 0
+            first = 1 if row.queue in self._aloft else 0
             while place > first and queue[place - 1].id > row.id:
                 place -= 1
             queue.insert(place, row)
             if len(queue) == 1:
-                heapq.heappush(self._ready, (0.0, row.id, row.incident))
+                heapq.heappush(self._ready, (0.0, row.id, row.queue))
 
     def take(self, now: float) -> Waiting | None:
         """The next row to send, if one is due and there is a free slot.
@@ -88,10 +88,10 @@ class Lane:
         if not self._ready or self._ready[0][0] > now or self.pace.wait(now) > 0:
             return None
         self.pace.begin()
-        _, _, incident = heapq.heappop(self._ready)
+        _, _, name = heapq.heappop(self._ready)
         self._flying += 1
-        self._aloft.add(incident)
-        return self._queues[incident][0]
+        self._aloft.add(name)
+        return self._queues[name][0]
 
     def take_all(self, now: float) -> list[Waiting]:
         """As many as are due and have a slot."""
@@ -113,19 +113,20 @@ class Lane:
         self.pace.end(now)
         if outcome is not None:
             self._pace(outcome, now)
-        queue = self._queues[row.incident]
+        self._aloft.discard(row.queue)
+        queue = self._queues[row.queue]
         if outcome is not None and outcome.result is Result.RETRY:
             attempts = row.attempts + 1
-            queue[0] = Waiting(row.id, row.incident, attempts)
+            queue[0] = Waiting(row.id, row.queue, attempts)
             pause = backoff(attempts, longest=LONGEST_PAUSE)
-            heapq.heappush(self._ready, (now + pause, row.id, row.incident))
+            heapq.heappush(self._ready, (now + pause, row.id, row.queue))
         else:
             queue.popleft()
             self._known.discard(row.id)
             if queue:
-                heapq.heappush(self._ready, (0.0, queue[0].id, row.incident))
+                heapq.heappush(self._ready, (0.0, queue[0].id, row.queue))
             else:
-                del self._queues[row.incident]
+                del self._queues[row.queue]
         self.stirred.set()
 
     def _pace(self, outcome: Outcome, now: float) -> None:

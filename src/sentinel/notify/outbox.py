@@ -32,7 +32,8 @@ class Waiting:
     """A pending row without its content."""
 
     id: int
-    incident: int
+    queue: str
+    """Of messages that must arrive in their order."""
     attempts: int
 
 
@@ -46,7 +47,7 @@ class Backlog:
 async def waiting(db: Database, receiver: str, *, after: int, limit: int) -> list[Waiting]:
     """Pending rows of a receiver beyond a row number, in the order they were committed."""
     query = (
-        select(t.outbox.c.id, t.outbox.c.incident_id, t.outbox.c.attempts)
+        select(t.outbox.c.id, t.outbox.c.queue, t.outbox.c.attempts)
         .where(t.outbox.c.receiver == receiver, t.outbox.c.state == PENDING, t.outbox.c.id > after)
         .order_by(t.outbox.c.id)
         .limit(limit)
@@ -66,7 +67,7 @@ async def fetch(db: Database, numbers: Sequence[int]) -> Mapping[int, tuple[Deli
         told = await _told(connection, [row for row in rows if row["event"] != Event.FIRING.value])
     found = {}
     for row in rows:
-        makes_sense = row["event"] == Event.FIRING.value or (row["incident_id"], row["receiver"]) in told
+        makes_sense = row["event"] == Event.FIRING.value or (row["queue"], row["receiver"]) in told
         found[row["id"]] = (_delivery(row), makes_sense)
     return found
 
@@ -83,16 +84,16 @@ def _delivery(row: RowMapping) -> Delivery:
     )
 
 
-async def _told(connection: AsyncConnection, rows: Sequence[RowMapping]) -> set[tuple[int, str]]:
-    """Incidents, and who was told that they are firing."""
+async def _told(connection: AsyncConnection, rows: Sequence[RowMapping]) -> set[tuple[str, str]]:
+    """Queues, and who was told that something of them is firing."""
     if not rows:
         return set()
-    query = select(t.outbox.c.incident_id, t.outbox.c.receiver).where(
-        t.outbox.c.incident_id.in_({row["incident_id"] for row in rows}),
+    query = select(t.outbox.c.queue, t.outbox.c.receiver).where(
+        t.outbox.c.queue.in_({row["queue"] for row in rows}),
         t.outbox.c.event == Event.FIRING.value,
         t.outbox.c.state == DELIVERED,
     )
-    return {(number, receiver) for number, receiver in await connection.execute(query)}
+    return {(queue, receiver) for queue, receiver in await connection.execute(query)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ DOWN = Outcome(Result.RETRY, is_unwell=True)
 
 def lane(*rows: tuple[int, int], concurrency: int = 4) -> Lane:
     made = Lane("ops", concurrency)
-    made.add(Waiting(number, incident, 0) for number, incident in rows)
+    made.add(Waiting(number, str(incident), 0) for number, incident in rows)
     return made
 
 
@@ -27,7 +27,7 @@ def taken(queue: Lane, now: float = 0.0) -> list[int]:
 def test_one_message_of_an_incident_flies_at_a_time() -> None:
     queue = lane((1, 10), (2, 10), (3, 20))
     assert taken(queue) == [1, 3]
-    queue.done(Waiting(1, 10, 0), DELIVERED, 0.0)
+    queue.done(Waiting(1, "10", 0), DELIVERED, 0.0)
     assert taken(queue) == [2]
 
 
@@ -42,7 +42,7 @@ def test_a_failed_message_holds_back_its_incident_but_no_other() -> None:
     assert row is not None
     queue.done(row, FAILED, 0.0)
     assert taken(queue) == [3]
-    queue.done(Waiting(3, 20, 0), DELIVERED, 0.0)
+    queue.done(Waiting(3, "20", 0), DELIVERED, 0.0)
     assert taken(queue) == []
     assert 0.7 <= (queue.wait(0.0) or 0.0) <= 1.0
     assert taken(queue, 1.0) == [1]
@@ -51,10 +51,10 @@ def test_a_failed_message_holds_back_its_incident_but_no_other() -> None:
 def test_a_receiver_that_is_down_is_probed_by_one_message_at_a_time() -> None:
     queue = lane(*((number, number) for number in range(1, 9)))
     for number in taken(queue):
-        queue.done(Waiting(number, number, 0), DOWN, 0.0)
+        queue.done(Waiting(number, str(number), 0), DOWN, 0.0)
     assert taken(queue, 0.1) == []
     assert taken(queue, 100.0) == [5]
-    queue.done(Waiting(5, 5, 0), DELIVERED, 100.0)
+    queue.done(Waiting(5, "5", 0), DELIVERED, 100.0)
     assert len(taken(queue, 100.0)) == 4
 
 
@@ -87,17 +87,17 @@ def test_rows_that_become_pending_again_come_in_their_order_and_once() -> None:
     queue = lane((2, 10), (5, 10), (7, 20))
     assert taken(queue) == [2, 7]
     queue.rewind()
-    queue.add(Waiting(number, 10, 0) for number in (2, 3, 5))
-    queue.add([Waiting(7, 20, 0), Waiting(8, 30, 0)])
+    queue.add(Waiting(number, "10", 0) for number in (2, 3, 5))
+    queue.add([Waiting(7, "20", 0), Waiting(8, "30", 0)])
     assert taken(queue) == [8]
     for number, after in ((2, [3]), (3, [5]), (5, [])):
-        queue.done(Waiting(number, 10, 0), DELIVERED, 0.0)
+        queue.done(Waiting(number, "10", 0), DELIVERED, 0.0)
         assert taken(queue) == after
 
 
 def test_a_row_before_the_first_that_waits_goes_first() -> None:
     queue = lane((5, 10))
-    queue.add([Waiting(3, 10, 0)])
+    queue.add([Waiting(3, "10", 0)])
     assert taken(queue) == [3]
 
 

@@ -16,7 +16,7 @@ DELIVERED = Outcome(Result.DELIVERED)
 def test_a_lane_waits_until_the_window_has_room() -> None:
     lane = Lane("ops", 4)
     lane.pace.keep([Limit(2, 60)])
-    rows = [Waiting(number, number, 0) for number in (1, 2, 3)]
+    rows = [Waiting(number, str(number), 0) for number in (1, 2, 3)]
     lane.add(rows)
     assert lane.take_all(0.0) == rows[:2]
     lane.done(rows[0], DELIVERED, 1.0)
