@@ -242,63 +242,6 @@ class Cut:
                 lost[number, series] = np.where((rows > first) & (rows < end), part, 0.0).sum(axis=0)
 
 
-def stacked(parts: Sequence[tuple[Cut, Index]], series: int) -> Cut:
-    """Cuts one after the other in time.
-
-    Args:
-        parts: the older first, each with the row of its every series in the whole. Of a series that is in several,
-            only what is newer than all of the earlier ones counts.
-    """
-    valid: list[Mask] = []
-    count, last = np.zeros(series, np.intp), np.full(series, _NEVER)
-    for cut, rows in parts:
-        times = cut.times[cut.slots].T
-        kept = (np.arange(len(times))[:, None] < cut.polls[cut.slots]) & (times > last[rows])
-        kept &= cut.cells.view(np.uint64) != ABSENT_BITS
-        valid.append(kept)
-        count[rows] += kept.sum(axis=0)
-        last[rows] = np.maximum(last[rows], np.where(kept, times, _NEVER).max(axis=0, initial=_NEVER))
-    height = int(count.max(initial=0))
-    cells, stamps = np.full((height, series), np.nan), np.full((series, height), np.inf)
-    filled = np.zeros(series, np.intp)
-    for (cut, rows), kept in zip(parts, valid, strict=True):
-        places = filled[rows] + np.cumsum(kept, axis=0) - 1
-        k, column = np.nonzero(kept)
-        into = places[k, column]
-        cells[into, rows[column]] = cut.cells[k, column]
-        stamps[rows[column], into] = cut.times[cut.slots[column], k]
-        filled[rows] += kept.sum(axis=0)
-    return shared(Cut(cells, stamps, count, np.arange(series)))
-
-
-def shared(cut: Cut) -> Cut:
-    """With one slot for all series that have the same times."""
-    found: dict[bytes, int] = {}
-    slots = np.array([found.setdefault(times.tobytes(), len(found)) for times in cut.times], np.intp)
-    if len(found) == len(cut.times):
-        return cut
-    first = np.unique(slots, return_index=True)[1]
-    return Cut(cut.cells, cut.times[first], cut.polls[first], slots[cut.slots])
-
-
-def beside(cuts: Sequence[Cut]) -> Cut:
-    """Different series in one cut."""
-    if len(cuts) == 1:
-        return cuts[0]
-    rows = max((len(cut.cells) for cut in cuts), default=0)
-    cells = np.full((rows, sum(cut.series for cut in cuts)), np.nan)
-    times = np.full((sum(len(cut.times) for cut in cuts), rows), np.inf)
-    slots: list[Index] = [np.empty(0, np.intp)]
-    column = slot = 0
-    for cut in cuts:
-        cells[: len(cut.cells), column : column + cut.series] = cut.cells
-        times[slot : slot + len(cut.times), : cut.times.shape[1]] = cut.times
-        slots.append(cut.slots + slot)
-        column, slot = column + cut.series, slot + len(cut.times)
-    polls = np.concatenate([np.empty(0, np.intp), *(cut.polls for cut in cuts)])
-    return Cut(cells, times, polls, np.concatenate(slots))
-
-
 def _moved(cells: Floats, order: Index, slots: Index) -> Floats:
     """The rows of each slot's columns in that order: [k, slot] → row."""
     moved = np.empty((len(order), cells.shape[1]))

@@ -11,11 +11,12 @@ import numpy as np
 from sentinel.model.batch import Floats
 from sentinel.model.labels import Labels
 from sentinel.series.archive import Archive, Archived, Charge
-from sentinel.series.cut import Cut, beside, stacked
+from sentinel.series.cut import Cut
 from sentinel.series.frozen import Frozen, Unpack
 from sentinel.series.head import Head
 from sentinel.series.matcher import Matcher
 from sentinel.series.pool import Index, Mask
+from sentinel.series.stacking import beside, stacked
 from sentinel.series.symbols import Overlay, Symbols
 from sentinel.series.table import LabelTable, identify
 
