@@ -14,6 +14,8 @@ from pydantic_core import PydanticUndefined
 
 from docs.metrics import metrics_reference
 from sentinel.config.auth import SnmpAuth, SshAuth
+from sentinel.config.inhibition import InhibitSettings
+from sentinel.config.intervals import SpanSettings, TimeIntervalSettings, TimesSettings
 from sentinel.config.jump import JumpSettings
 from sentinel.config.notify import AnyReceiver, RouteSettings
 from sentinel.config.secret import Secret
@@ -32,6 +34,12 @@ _TABLES: dict[str, list[tuple[str, type[BaseModel]]]] = {
     "target": [("[[target]]", TargetSettings)],
     "discovery": [("[discovery]", DiscoverySettings), ("[[discovery.sweeps]]", SweepSettings)],
     "route": [("[route] and [[route.routes]]", RouteSettings)],
+    "time_interval": [
+        ("[[time_interval]]", TimeIntervalSettings),
+        ("time_intervals of a time interval", SpanSettings),
+        ("times of a time interval", TimesSettings),
+    ],
+    "inhibit": [("[[inhibit]]", InhibitSettings)],
     "receiver": [
         (f'[[receiver]] with kind = "{get_args(model.model_fields["kind"].annotation)[0]}"', model)
         for model in get_args(AnyReceiver)

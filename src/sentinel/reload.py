@@ -95,7 +95,7 @@ def build(path: Path, expressions: Expressions | None = None) -> Configuration:
     """
     settings, document = load_document(path)
     base = path.parent
-    problems = list(routing_problems(document, settings.route, settings.receiver))
+    problems = list(routing_problems(document, settings.route, settings.receiver, settings.time_interval))
     problems += _credentials(settings, document)
     problems += receiver_problems(settings, document, base)
     problems += _without_file(document, ("collect", "collectors"), settings.collect.collectors, base)

@@ -43,7 +43,8 @@ def route(
     wanted = _labels(labels)
     with problems_told():
         settings, document = load_document(config)
-        if problems := routing_problems(document, settings.route, settings.receiver):
+        problems = routing_problems(document, settings.route, settings.receiver, settings.time_interval)
+        if problems:
             raise UnusableError(problems)
     if settings.route is None:
         fail("there is no [route]: incidents are opened and nobody is told")

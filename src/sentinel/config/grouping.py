@@ -1,14 +1,15 @@
 """How a route puts alerts together: group_by and the three times, with what a route inherits.
 
-Source: Alertmanager dispatch/route.go (NewRoute, DefaultRouteOpts) and config/config.go (Route.UnmarshalYAML). Grouping
-by incident is Sentinel's own: it tells at once and repeats nothing, unless times are written.
+Source: Alertmanager dispatch/route.go (NewRoute, DefaultRouteOpts) and config/config.go (Route.UnmarshalYAML).
+Grouping by incident is Sentinel's own: it tells at once and repeats nothing, unless times are written. An empty
+group_by is one group here, at every route; below the top an Alertmanager takes it for one that is not there.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
@@ -114,13 +115,12 @@ class Options:
         repeat_interval: float | None,
     ) -> Options:
         """The same for a route below, which may say otherwise."""
-        said = {
-            "by": None if group_by is None else read_group_by(group_by),
-            "group_wait": group_wait,
-            "group_interval": group_interval,
-            "repeat_interval": repeat_interval,
-        }
-        return replace(self, **{key: value for key, value in said.items() if value is not None})
+        return Options(
+            self.by if group_by is None else read_group_by(group_by),
+            self.group_wait if group_wait is None else group_wait,
+            self.group_interval if group_interval is None else group_interval,
+            self.repeat_interval if repeat_interval is None else repeat_interval,
+        )
 
     @property
     def wait(self) -> float:

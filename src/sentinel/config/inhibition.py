@@ -25,7 +25,7 @@ class InhibitSettings(Written):
     source_matchers: tuple[MatcherText, ...] = ()
     """What the labels of an alert must be to inhibit others, all of them."""
     target_matchers: tuple[MatcherText, ...] = ()
-    """What the labels of an alert must be to be inhibited. Alerts that match both sides do not inhibit each other."""
+    """What the labels of an alert must be to be inhibited. Alerts that match both sides spare each other."""
     equal: tuple[LabelText, ...] = ()
     """Labels whose values must be the same in both; one that is missing in both is the same."""
 

@@ -1,7 +1,7 @@
 """[[time_interval]]: named times of the week and the year, in Alertmanager's words.
 
-Source: Alertmanager timeinterval/timeinterval.go and docs/configuration.md (time_interval). A month that there is not
-is refused here, where an Alertmanager takes it and never comes to it.
+Source: Alertmanager timeinterval/timeinterval.go and docs/configuration.md (time_interval). A month that there is
+not is refused here, where an Alertmanager takes it and never comes to it.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ Minute = Annotated[int, BeforeValidator(_minute)]
 
 
 class TimesSettings(Written):
-    """times of a time interval: a part of the day, without its end."""
+    """One of the times of a time interval: a part of the day."""
 
     start_time: Minute
     """From this time of day on, such as "09:00"."""
@@ -121,15 +121,18 @@ class TimesSettings(Written):
     @model_validator(mode="after")
     def _ends_later(self) -> Self:
         if self.start_time >= self.end_time:
-            raise ValueError("start_time must be before end_time; for a night write two: to 24:00, and from 00:00")
+            raise ValueError(
+                "start_time must be before end_time; for a night write two: to 24:00, and from 00:00"
+            )
         return self
 
 
 class SpanSettings(Written):
-    """time_intervals of a [[time_interval]]: a time is in it if all that is written here holds."""
+    """One of the time_intervals of a [[time_interval]]: a time is in it if all that is written here holds."""
 
     times: tuple[TimesSettings, ...] | None = None
-    """Parts of the day: `{start_time="09:00", end_time="17:00"}`; without it the whole day."""
+    """Parts of the day: `{start_time="09:00", end_time="17:00"}`; without it the whole day.
+    Here and below an empty list is never."""
     weekdays: tuple[Annotated[Range, BeforeValidator(_weekdays)], ...] | None = None
     """Days of the week, "monday:friday" or "sunday"; the week begins with sunday."""
     days_of_month: tuple[Annotated[Range, BeforeValidator(_days_of_month)], ...] | None = None
@@ -148,4 +151,4 @@ class TimeIntervalSettings(Written):
     name: str = Field(min_length=1, max_length=200)
     """Unique name."""
     time_intervals: tuple[SpanSettings, ...] = ()
-    """A time is in the interval if it is in any of these; an empty list of days or months holds none."""
+    """A time is in the interval if it is in any of these."""

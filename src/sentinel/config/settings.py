@@ -14,7 +14,9 @@ from sentinel.config.address import is_loopback, split_listen, split_place
 from sentinel.config.auth import Auth
 from sentinel.config.document import Document, Written, validated
 from sentinel.config.files import read_text
+from sentinel.config.inhibition import InhibitSettings
 from sentinel.config.intake import IntakeSettings
+from sentinel.config.intervals import TimeIntervalSettings
 from sentinel.config.jump import Jump
 from sentinel.config.notify import NotifySettings, ReceiverSettings, RouteSettings
 from sentinel.config.remote import RemoteWriteSettings
@@ -237,6 +239,8 @@ class Settings(Written):
     rules: RulesSettings = RulesSettings()
     route: RouteSettings | None = None
     receiver: tuple[ReceiverSettings, ...] = ()
+    time_interval: tuple[TimeIntervalSettings, ...] = ()
+    inhibit: tuple[InhibitSettings, ...] = ()
     notify: NotifySettings = NotifySettings()
     care: CareSettings = CareSettings()
 

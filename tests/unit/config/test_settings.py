@@ -15,6 +15,8 @@ from pydantic import BaseModel
 from sentinel.config.address import split_address, split_place
 from sentinel.config.auth import SnmpAuth, SshAuth
 from sentinel.config.document import validated
+from sentinel.config.inhibition import InhibitSettings
+from sentinel.config.intervals import SpanSettings, TimeIntervalSettings, TimesSettings
 from sentinel.config.notify import AnyReceiver, RouteSettings
 from sentinel.config.settings import Settings, TargetSettings, load_settings
 from sentinel.config.sweeps import SweepSettings
@@ -26,7 +28,8 @@ EXAMPLE = ROOT / "config.example.toml"
 REFERENCE = ROOT / "docs/reference/configuration.md"
 
 RECEIVERS = get_args(AnyReceiver)
-TABLES = (SnmpAuth, SshAuth, TargetSettings, SweepSettings, RouteSettings, *RECEIVERS)
+MUTING = (TimeIntervalSettings, SpanSettings, TimesSettings, InhibitSettings)
+TABLES = (SnmpAuth, SshAuth, TargetSettings, SweepSettings, RouteSettings, *MUTING, *RECEIVERS)
 
 
 def _models() -> Iterator[type[BaseModel]]:

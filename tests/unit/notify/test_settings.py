@@ -60,8 +60,6 @@ def test_routes_and_receivers_must_fit(text: str, problem: str) -> None:
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ('[route]\nreceiver = "ops"\ngroup_by = ["a"]\n', "'group_by' is not supported yet"),
-        ('[route]\nreceiver = "ops"\n[[route.routes]]\nmute_time_intervals = []\n', "muted by time"),
         ('[route]\nreceiver = "ops"\nmatch = {a = "b"}\n', "old form"),
         ('[route]\nreceiver = "ops"\nmatchers = ["a"]\n', "config.toml:3:14: "),
         ('[route]\nreceiverr = "ops"\n', "did you mean 'receiver'"),
