@@ -17,8 +17,8 @@ from pydantic import AfterValidator
 
 from sentinel.config.types import Duration
 
-LONGEST = 366 * 86400.0
-"""Seconds that a group may wait at most."""
+LONGEST = 292 * 365 * 86400.0
+"""Seconds that a group may wait at most, as in Alertmanager."""
 
 _PLAIN = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
@@ -89,7 +89,7 @@ def _is_label(written: str) -> str:
 
 def _is_short(seconds: float | None) -> float | None:
     if seconds is not None and seconds > LONGEST:
-        raise ValueError("at most 366d")
+        raise ValueError("at most 292y")
     return seconds
 
 

@@ -17,6 +17,9 @@ from sentinel.config.inhibition import InhibitSettings
 from sentinel.config.matchers import Matcher
 from sentinel.model.alert import Alert
 
+REMEMBERED = 1000
+"""Answers about label values that are kept for a side of a rule: an expression costs more than a look-up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -31,7 +34,7 @@ class Rule:
         return cls(settings.name, settings.source, settings.target, settings.equal_names)
 
     def key(self, labels: Mapping[str, str]) -> tuple[str, ...]:
-        return tuple(labels.get(name, "") for name in self.equal)
+        return tuple([labels.get(name, "") for name in self.equal])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ class _Index:
         self._sides = [tuple(side) for side in sides]
         self._by_value: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         self._others: list[int] = []
+        self._names = [tuple(dict.fromkeys(matcher.name for matcher in side)) for side in self._sides]
+        self._answers: list[dict[tuple[str, ...], bool]] = [{} for _ in self._sides]
         exact = [[matcher for matcher in side if matcher.operator == "="] for side in self._sides]
         common = Counter(matcher for side in exact for matcher in side)
         for number, side in enumerate(exact):
@@ -83,16 +88,22 @@ class _Index:
             rarest = min(side, key=lambda matcher: common[matcher])
             self._by_value[rarest.name][rarest.value].append(number)
 
-    def matching(self, labels: Mapping[str, str]) -> list[int]:
-        """The numbers of the rules whose side matches, in order."""
-        found = [number for number in self._others if self.matches(number, labels)]
+    def candidates(self, labels: Mapping[str, str]) -> list[int]:
+        """The numbers of the rules whose side may match, in order; those that are left out do not."""
+        found = list(self._others)
         for name, values in self._by_value.items():
-            numbers = values.get(labels.get(name, ""), ())
-            found += [number for number in numbers if self.matches(number, labels)]
+            found += values.get(labels.get(name, ""), ())
         return sorted(found)
 
     def matches(self, number: int, labels: Mapping[str, str]) -> bool:
-        return all(matcher.matches(labels) for matcher in self._sides[number])
+        answers = self._answers[number]
+        values = tuple([labels.get(name, "") for name in self._names[number]])
+        answer = answers.get(values)
+        if answer is None:
+            if len(answers) >= REMEMBERED:
+                answers.clear()
+            answer = answers[values] = all(matcher.matches(labels) for matcher in self._sides[number])
+        return answer
 
 
 class Inhibitor:
@@ -110,7 +121,9 @@ class Inhibitor:
         if alert.fingerprint in self._places:
             return
         places = []
-        for number in self._as_source.matching(alert.labels):
+        for number in self._as_source.candidates(alert.labels):
+            if not self._as_source.matches(number, alert.labels):
+                continue
             key = self._rules[number].key(alert.labels)
             sources = self._sources[number].setdefault(key, _Sources())
             is_both = self._as_target.matches(number, alert.labels)
@@ -131,10 +144,11 @@ class Inhibitor:
         """What inhibits an alert with these labels: for each rule that does, the source that was added first."""
         if not self._places:
             return
-        for number in self._as_target.matching(labels):
+        for number in self._as_target.candidates(labels):
             rule, sources = self._rules[number], self._sources[number]
+            # Looking for a source costs less than matching labels.
             found = sources.get(rule.key(labels)) if sources else None
-            if found is None:
+            if found is None or not self._as_target.matches(number, labels):
                 continue
             is_source = self._as_source.matches(number, labels)
             first = found.first(excludes_both_sides=is_source)
