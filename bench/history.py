@@ -21,7 +21,7 @@ import numpy as np
 from prometheus_client import CollectorRegistry
 
 from bench.form import Figure, Report
-from bench.history_data import START, Mix, layout, sources
+from bench.history_data import KINDS, START, Mix, layout, sources
 from sentinel.model.batch import Batch, Floats, Reading, Source
 from sentinel.promql.engine import Engine
 from sentinel.promql.service import LIMITS
@@ -46,6 +46,7 @@ QUERIES: Final = {
     "rate of one metric, every sample": "rate(mix_octets_total[5m])",
     "sum of one metric": "sum(mix_temperature)",
     "sum over all": 'sum({__name__=~"mix_.*"})',
+    "rate over all": " + ".join(f"sum(rate(mix_{kind}[5m]))" for kind in KINDS),
     "highest of one metric": "max_over_time(mix_latency_seconds[10m])",
 }
 

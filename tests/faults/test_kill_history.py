@@ -83,7 +83,7 @@ def test_a_killed_writer_loses_and_doubles_nothing(tmp_path: Path) -> None:
 
 def read(history: History, poll: int) -> dict[str, list[int]]:
     """The polls that each series has, whose values must be those of the poll."""
-    found = history.reader.read(named("up_"), 0, instant(poll) + 1, 0.0, charge=lambda _: None)
+    found = history.reader.read(named("up_"), 0, instant(poll) + 1, None, charge=lambda _: None)
     polls: dict[str, list[int]] = {}
     for one in found:
         values, times = one.samples.values, one.samples.times

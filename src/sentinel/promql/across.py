@@ -53,10 +53,3 @@ def to_milliseconds(instants: Floats) -> Floats:
     """As pool.milliseconds, of many."""
     rounded: Floats = np.rint(instants * 1000) / 1000
     return rounded
-
-
-def step_of(context: Context) -> float:
-    """Seconds between the instants of the grid; 0: there is but one."""
-    assert context.grid is not None
-    instants = context.grid.instants
-    return float(instants[1] - instants[0]) if len(instants) > 1 else 0.0

@@ -92,7 +92,7 @@ class OverTime:
                 values[some] = found.reshape(len(some), -1)
             return values, present
 
-        return self.source.windows(context, each=each, thin=self.reduction in _THINNED).reduced(reduce)
+        return self.source.windows(context, each=each).reduced(reduce)
 
     def _of_piece(
         self, piece: Piece, span: Span, parameters: Parameters, over: OverBand
@@ -289,9 +289,6 @@ def _smoothed(samples: Samples, _span: Span, parameters: Parameters) -> Floats:
         level = np.where(held[k], smoothing * values[k] + (1 - smoothing) * (level + trend), level)
     return level
 
-
-_THINNED: Final = frozenset([_average, _derivative, _forecast])
-"""What comes out about the same from fewer samples spread evenly."""
 
 REDUCTIONS: Final[dict[str, tuple[Reduction, int, bool]]] = {
     # name: (reduction, samples needed, keeps the metric name)

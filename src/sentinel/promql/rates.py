@@ -73,7 +73,7 @@ class Rate:
             context.budget.charge(2 * len(ends) * cut.series)
             return self._of_cut(cut, starts, ends)
 
-        return self.source.windows(context, thin=True).reduced(reduce)
+        return self.source.windows(context).reduced(reduce)
 
     def _of_cut(self, cut: Cut, starts: Floats, ends: Floats) -> tuple[Floats, Mask]:
         look = cut.look(starts, ends)

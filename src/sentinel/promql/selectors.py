@@ -10,7 +10,7 @@ import numpy as np
 
 from sentinel.model.batch import Floats
 from sentinel.model.labels import Labels
-from sentinel.promql.across import Across, Windows, step_of, to_milliseconds
+from sentinel.promql.across import Across, Windows, to_milliseconds
 from sentinel.promql.frame import (
     Context,
     Frame,
@@ -31,9 +31,6 @@ KEPT: Final = 4
 
 _CHUNK: Final = 2_000_000
 """Cells taken from the head at once."""
-
-_THIN: Final = 12.0
-"""Samples that a window should have at least for rates, averages and trends."""
 
 Anchor = float | Literal["start", "end"] | None
 """What follows `@`."""
@@ -119,9 +116,8 @@ class Selector:
         assert context.grid is not None
         ats = self.moment.across(context)
         since = to_milliseconds(ats - context.lookback)
-        step = min(step_of(context), context.lookback)
         table, blocks = context.grid.snapshot.blocks(
-            self.matchers, since, ats, step=step, charge=context.budget.reading()
+            self.matchers, since, ats, newest=True, charge=context.budget.reading()
         )
         values = np.empty((len(ats), len(table)))
         present = np.zeros(values.shape, np.bool_)
@@ -145,12 +141,11 @@ class Range(Protocol):
         """The labels, and the samples of the series in that order, some series at a time."""
         ...
 
-    def windows(self, context: Context, *, each: bool = False, thin: bool = False) -> Windows:
+    def windows(self, context: Context, *, each: bool = False) -> Windows:
         """Over a grid: the windows of all instants.
 
         Args:
             each: one for every instant, even where `@` makes them the same.
-            thin: samples a twelfth of the window apart are enough, where the grid's own step is no smaller.
         """
         ...
 
@@ -187,16 +182,15 @@ class RangeSelector:
         context.budget.charge(selection.weight(span.seconds))
         return selection.table, selection.pieces
 
-    def windows(self, context: Context, *, each: bool = False, thin: bool = False) -> Windows:
+    def windows(self, context: Context, *, each: bool = False) -> Windows:
         assert context.grid is not None
         ends = self.selector.moment.across(context, each=each)
-        step = min(step_of(context), self.seconds / _THIN) if thin else 0.0
-        return self._windows(context, to_milliseconds(ends - self.seconds), ends, step)
+        return self._windows(context, to_milliseconds(ends - self.seconds), ends)
 
-    def _windows(self, context: Context, starts: Floats, ends: Floats, step: float) -> Windows:
+    def _windows(self, context: Context, starts: Floats, ends: Floats) -> Windows:
         assert context.grid is not None
         table, blocks = context.grid.snapshot.blocks(
-            self.selector.matchers, starts, ends, step=step, charge=context.budget.reading()
+            self.selector.matchers, starts, ends, newest=False, charge=context.budget.reading()
         )
         return Windows(table, starts, ends, ((rows, cut.clean) for rows, cut in blocks))
 
@@ -208,7 +202,7 @@ class RangeSelector:
 
         def look() -> tuple[LabelTable, list[tuple[Cut, Look]]]:
             ats = moment.across(context)
-            windows = self._windows(context, to_milliseconds(ats - back), to_milliseconds(ats + ahead), 0.0)
+            windows = self._windows(context, to_milliseconds(ats - back), to_milliseconds(ats + ahead))
             return looked(windows)
 
         table, found = context.grid.keep((self.selector, back, ahead), look)
@@ -258,7 +252,7 @@ class Subquery:
         times = np.broadcast_to(np.array(ticks, np.float64)[:, None] / 1000, values.shape)
         return table, iter((Samples.packed(values, times, present),))
 
-    def windows(self, context: Context, *, each: bool = False, thin: bool = False) -> Windows:
+    def windows(self, context: Context, *, each: bool = False) -> Windows:
         assert context.grid is not None
         ends = self.moment.across(context, each=each)
         starts = to_milliseconds(ends - self.seconds)

@@ -16,6 +16,19 @@ long, nobody waits for it any more). The archive lets the exception pass and cal
 no reading goes on for long after a query has ended."""
 
 
+@dataclass(frozen=True, slots=True)
+class Panes:
+    """Windows of one width that end at regular instants: what a range query looks at. All in milliseconds."""
+
+    first: int
+    """The end of one of them; the others end whole steps before and after."""
+    step: int
+    width: int
+    """At most the step: (end − width, end]."""
+    is_newest: bool
+    """Of each only the newest sample is wanted."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Archived:
     """Samples of some series out of the archive."""
@@ -42,7 +55,7 @@ class Archive(Protocol):
         ...
 
     def read(
-        self, matchers: tuple[Matcher, ...], start: float, end: float, step: float, *, charge: Charge
+        self, matchers: tuple[Matcher, ...], start: float, end: float, panes: Panes | None, *, charge: Charge
     ) -> Sequence[Archived]:
         """Samples in (start, end] of the series that satisfy all matchers, as far as they are archived.
 
@@ -50,8 +63,7 @@ class Archive(Protocol):
         or as old as, one of an earlier. It is fine to have samples that the head holds too.
 
         Args:
-            step: 0: every sample is wanted. Otherwise seconds: samples that far apart are enough, and a coarser
-                tier may answer with its own (the newest of each of its intervals, with that sample's own time).
+            panes: None: every sample is wanted. Otherwise only what they say; more does no harm.
         Raises:
             ValueError: a regular expression cannot be used.
         """

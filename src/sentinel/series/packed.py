@@ -18,6 +18,8 @@ from sentinel.model.batch import Floats
 _EXACT: Final = 2.0**53
 """Whole numbers below this are the same as float64 and as int64."""
 
+Index = NDArray[np.intp]
+
 _MINUS_ZERO: Final = np.uint64(1 << 63)
 _PLAIN: Final = ChunkConfig(compression_level=4, delta_spec=DeltaSpec.no_op())
 _FREE: Final = ChunkConfig(compression_level=4)
@@ -70,30 +72,60 @@ class Packed:
             specials,
         )
 
-    def unpack(self) -> Floats:
-        """[ticks, columns], as it was."""
-        rows, columns = self.shape
+    def unpack(self, rows: Index | None = None) -> Floats:
+        """[ticks, columns], as it was.
+
+        Args:
+            rows: only these ticks, ascending.
+        Raises:
+            ValueError: the parts do not agree.
+        """
+        height, columns = self.shape
+        wanted = np.arange(height) if rows is None else rows
         whole = np.unpackbits(np.frombuffer(self.whole, np.uint8), count=columns).astype(np.bool_)
         count = int(whole.sum())
-        values = np.empty(self.shape)
-        if count:
-            numbers = np.concatenate([_numbers(self.first), _numbers(self.steps)]).reshape(rows, count)
-            # Row by row: numpy's cumsum walks down the columns, which takes three times as long.
-            for row in range(1, rows):
-                numbers[row] += numbers[row - 1]
-            if count == columns:
-                values[...] = numbers
-            else:
-                values[:, np.flatnonzero(whole)] = numbers
+        values = np.empty((len(wanted), columns))
+        if count == columns:
+            self._add_up(wanted, values)
+        elif count:
+            numbers = np.empty((len(wanted), count))
+            self._add_up(wanted, numbers)
+            values[:, np.flatnonzero(whole)] = numbers
         if count < columns:
-            others = _numbers(self.others).reshape(columns - count, rows).T
+            others = _numbers(self.others).reshape(columns - count, height)
+            others = (others if rows is None else others[:, rows]).T
             if count:
                 values[:, np.flatnonzero(~whole)] = others
             else:
                 values[...] = others
         if self.places:
-            values.ravel().view(np.uint64)[_numbers(self.places)] = _numbers(self.specials)
+            self._put_specials(wanted, values)
         return values
+
+    def _add_up(self, rows: Index, into: Floats) -> None:
+        """The whole numbers of some ticks."""
+        level = _numbers(self.first)
+        steps = _numbers(self.steps).reshape(self.shape[0] - 1, into.shape[1])
+        done = 0
+        # Row by row: numpy's cumsum walks down the columns, which takes three times as long.
+        for place, row in enumerate(rows.tolist()):
+            if row == done + 1:
+                np.add(level, steps[done], out=level)
+            elif row > done:
+                np.add(level, steps[done:row].sum(axis=0), out=level)
+            done = row
+            into[place] = level
+
+    def _put_specials(self, rows: Index, into: Floats) -> None:
+        height, columns = self.shape
+        places, specials = _numbers(self.places).astype(np.intp), _numbers(self.specials)
+        if len(rows) < height:
+            row_of = np.full(height, -1, np.intp)
+            row_of[rows] = np.arange(len(rows))
+            row, column = row_of[places // columns], places % columns
+            held = row >= 0
+            places, specials = (row * columns + column)[held], specials[held]
+        into.ravel().view(np.uint64)[places] = specials
 
     @property
     def nbytes(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from sentinel.model.batch import Floats
 from sentinel.model.labels import Labels
-from sentinel.series.archive import Archive, Archived, Charge
+from sentinel.series.archive import Archive, Archived, Charge, Panes
 from sentinel.series.cut import Cut
 from sentinel.series.frozen import Frozen, Unpack
 from sentinel.series.head import Head
@@ -118,13 +118,13 @@ class Snapshot:
         return self._archive is not None and self._archive.oldest <= self._since and start < self._since
 
     def blocks(
-        self, matchers: tuple[Matcher, ...], starts: Floats, ends: Floats, *, step: float, charge: Charge
+        self, matchers: tuple[Matcher, ...], starts: Floats, ends: Floats, *, newest: bool, charge: Charge
     ) -> tuple[LabelTable, Iterator[Block]]:
         """The samples of a number of windows (start, end], in ascending order.
 
         Args:
             matchers: of something that was taken, for at least that time.
-            step: seconds; see Archive.read.
+            newest: only the newest sample of each window is looked at.
         Returns:
             the series, and their samples a block of series at a time.
         """
@@ -132,7 +132,9 @@ class Snapshot:
         archived: Sequence[Archived] = ()
         if self._archive is not None and self.is_archived(float(starts[0])):
             until = min(float(ends[-1]), self._since)
-            archived = self._archive.read(matchers, float(starts[0]), until, step, charge=charge)
+            archived = self._archive.read(
+                matchers, float(starts[0]), until, _panes(starts, ends, newest=newest), charge=charge
+            )
         if not archived:
             return held.table, self._recent(held, starts, ends)
         table, places = self._joined(matchers, held.table, archived)
@@ -192,6 +194,16 @@ class Snapshot:
             places.append(made[id(one)])
         self._tables[matchers] = (labels, whole, places)
         return whole, places
+
+
+def _panes(starts: Floats, ends: Floats, *, newest: bool) -> Panes | None:
+    """What of the windows does not lie in an earlier one; None: all that there is."""
+    at = np.rint(ends * 1000).astype(np.int64)
+    step = int(np.gcd.reduce(np.diff(at)))
+    width = min(int((at - np.rint(starts * 1000).astype(np.int64)).max()), step)
+    if step <= 0 or (width == step and not newest):
+        return None
+    return Panes(int(at[0]), step, width, newest)
 
 
 def _spans(wanted: Iterable[Wanted]) -> list[Wanted]:

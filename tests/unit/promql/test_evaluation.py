@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -16,6 +16,7 @@ from sentinel.promql.errors import AbandonedError, QueryTimeoutError
 from sentinel.promql.evaluation import Evaluation, Track
 from sentinel.promql.frame import Budget
 from sentinel.promql.value import Vector
+from sentinel.series.archive import Panes
 from sentinel.series.head import Head
 from tests.unit.series.shelf import Shelf
 
@@ -199,7 +200,7 @@ def test_the_archive_goes_on_where_the_head_ends(whole: Fleet, short: Fleet, tex
     expression = Engine(short.head, short.shelf).compile(text)
     got = by_step(expression.range(start, short.end, 30))
     want = by_step(Engine(whole.head).compile(text).range(start, whole.end, 30))
-    assert len(want) == 0 or text in ("vector(time())", "1 + 2") or short.shelf.steps
+    assert len(want) == 0 or text in ("vector(time())", "1 + 2") or short.shelf.asked
     same(got, want)
 
 
@@ -214,18 +215,49 @@ def test_steps_beyond_the_head_are_evaluated_a_stretch_at_a_time(
         same(got, by_step(Engine(whole.head).compile(text).range(start, whole.end, 20)))
 
 
-def test_a_coarse_tier_is_offered_the_steps_only_where_fewer_samples_do(short: Fleet) -> None:
-    engine, start = Engine(short.head, short.shelf), short.end - 1700
-    for text, step in (
-        ("x", 120.0),
-        ("rate(x[20m])", 100.0),
-        ("avg_over_time(x[20m])", 100.0),
-        ("max_over_time(x[20m])", 0.0),
-        ("irate(x[20m])", 0.0),
+def test_the_archive_is_asked_for_nothing_that_no_window_needs(short: Fleet) -> None:
+    engine, start = Engine(short.head, short.shelf), short.end - 1800
+    first = round(start * 1000)
+    for text, step, panes in (
+        ("x", 120.0, Panes(first, 120_000, 120_000, True)),
+        ("x", 600.0, Panes(first, 600_000, 300_000, True)),
+        ("x offset 1m", 600.0, Panes(first - 60_000, 600_000, 300_000, True)),
+        ("rate(x[20m])", 120.0, None),
+        ("rate(x[1m])", 120.0, Panes(first, 120_000, 60_000, False)),
+        ("avg_over_time(x[1m])", 120.0, Panes(first, 120_000, 60_000, False)),
+        ("x @ start()", 120.0, None),
     ):
-        short.shelf.steps.clear()
-        engine.compile(text, within_head=False).range(start, short.end, 120)
-        assert set(short.shelf.steps) == {step}, text
+        short.shelf.asked.clear()
+        engine.compile(text, within_head=False).range(start, short.end, step)
+        assert {_based(asked) for asked in short.shelf.asked} == {_based(panes)}, text
+
+
+def _based(panes: Panes | None) -> Panes | None:
+    """Whichever of them is called the first."""
+    return panes and replace(panes, first=panes.first % panes.step)
+
+
+@pytest.mark.parametrize("step", [15.0, 47.0, 77.7, 400.0])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x",
+        "gone or late",
+        "timestamp(x)",
+        "rate(x[2m])",
+        "avg_over_time(x[20m])",
+        "x offset 3m",
+        "deriv(y[5m])",
+    ],
+)
+def test_samples_between_the_windows_are_not_missed(
+    whole: Fleet, short: Fleet, text: str, step: float
+) -> None:
+    start = short.end - 1700
+    got = by_step(
+        Engine(short.head, short.shelf).compile(text, within_head=False).range(start, short.end, step)
+    )
+    same(got, by_step(Engine(whole.head).compile(text).range(start, whole.end, step)))
 
 
 def test_a_range_of_samples_over_a_snapshot(whole: Fleet) -> None:

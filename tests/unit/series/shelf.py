@@ -8,7 +8,7 @@ import numpy as np
 
 from sentinel.model.batch import ABSENT_BITS, STALE_BITS, Floats, Source
 from sentinel.model.labels import METRIC_NAME, Labels
-from sentinel.series.archive import Archived, Charge
+from sentinel.series.archive import Archived, Charge, Panes
 from sentinel.series.head import Head
 from sentinel.series.matcher import Matcher
 from sentinel.series.selection import Samples
@@ -25,8 +25,8 @@ class Shelf:
             parts: into how many pieces of time an answer is cut.
         """
         self.points: dict[Labels, list[tuple[float, float]]] = {}
-        self.steps: list[float] = []
-        """What was asked for."""
+        self.asked: list[Panes | None] = []
+        """What of it was wanted; nothing else was given."""
         self._until = until
         self._parts = parts
         head.tell(self)
@@ -56,14 +56,14 @@ class Shelf:
         return min((points[0][0] for points in self.points.values() if points), default=np.inf)
 
     def read(
-        self, matchers: tuple[Matcher, ...], start: float, end: float, step: float, *, charge: Charge
+        self, matchers: tuple[Matcher, ...], start: float, end: float, panes: Panes | None, *, charge: Charge
     ) -> Sequence[Archived]:
-        self.steps.append(step)
+        self.asked.append(panes)
         edges = np.linspace(start, end, self._parts + 1)
         found = []
         for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
             chosen = {
-                labels: [(at, value) for at, value in points if low < at <= high]
+                labels: _wanted([(at, value) for at, value in points if low < at <= high], panes)
                 for labels, points in self.points.items()
                 if _accepts(matchers, labels)
             }
@@ -98,6 +98,18 @@ class Shelf:
 
 def _accepts(matchers: tuple[Matcher, ...], labels: Labels) -> bool:
     return all(matcher.accepts(labels.get(matcher.name, "")) for matcher in matchers)
+
+
+def _wanted(points: list[tuple[float, float]], panes: Panes | None) -> list[tuple[float, float]]:
+    if panes is None:
+        return points
+    found: dict[int, tuple[float, float]] = {}
+    for at, value in points:
+        when = round(at * 1000)
+        ahead = (panes.first - when) % panes.step
+        if ahead < panes.width:
+            found[when + ahead if panes.is_newest else when] = (at, value)
+    return list(found.values())
 
 
 def _samples(series: list[list[tuple[float, float]]]) -> Samples:

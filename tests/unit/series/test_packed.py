@@ -32,6 +32,18 @@ def test_any_bits_come_back(bits: np.ndarray[tuple[int, int], np.dtype[np.uint64
     assert _same(values, before)
 
 
+@given(
+    hnp.arrays(np.uint64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=_BITS),
+    st.sets(st.integers(0, 8)),
+)
+def test_some_rows_come_back_alone(
+    bits: np.ndarray[tuple[int, int], np.dtype[np.uint64]], rows: set[int]
+) -> None:
+    values = bits.view(np.float64)
+    chosen = np.array(sorted(row for row in rows if row < len(values)), np.intp)
+    assert _same(Packed.of(values).unpack(chosen), values[chosen])
+
+
 @pytest.mark.parametrize(
     ("kind", "most"),
     [("constant", 0.2), ("counter", 3.5), ("percent", 2.0), ("seldom", 0.7), ("absent", 0.2)],

@@ -26,6 +26,14 @@ class Cache(Generic[Thing]):
                 self._held[key] = found
                 return found
         made = make()
+        return self._put(key, made)
+
+    def peek(self, key: Hashable) -> Thing | None:
+        """The thing of that key if it is there."""
+        with self._lock:
+            return self._held.get(key)
+
+    def _put(self, key: Hashable, made: Thing) -> Thing:
         weight = self._weight(made)
         if weight > self._limit:
             return made

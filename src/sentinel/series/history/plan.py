@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from sentinel.model.batch import Floats
 from sentinel.model.labels import Labels
-from sentinel.series.archive import Archived, Charge
+from sentinel.series.archive import Archived, Charge, Panes
 from sentinel.series.history.assembly import Assembly, GiverKey
 from sentinel.series.history.encoding import Bundle, Stamps
-from sentinel.series.history.files import Chunk, Window
+from sentinel.series.history.files import Window
 from sentinel.series.history.shape import Index
-from sentinel.series.history.thin import picked, thin
+from sentinel.series.history.thin import Thinned, picked, thin
 from sentinel.series.matcher import Matcher
 
 
@@ -42,13 +43,26 @@ class Query:
     first: int
     last: int
     """Samples in (first, last], milliseconds."""
-    step: int
-    """Milliseconds between samples that are enough; 0: all are wanted."""
+    panes: Panes | None
+    """None: all are wanted."""
     charge: Charge
     waiting: frozenset[str]
     """Segments that are read themselves, even if one has come into a file by now."""
     newest: int
     """Milliseconds of the newest sample of all files."""
+
+    def polls(self, span: float, interval: float) -> int:
+        """About how many of a source's polls are wanted.
+
+        Args:
+            span: milliseconds.
+            interval: seconds between the polls.
+        """
+        apart, panes = max(interval * 1000, 1), self.panes
+        if panes is None:
+            return int(span / apart) + 2
+        each = 1 if panes.is_newest else math.ceil(panes.width / apart)
+        return int(min(span / panes.step * each, span / apart)) + each + 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,10 +136,9 @@ class Growing:
         if known is not None:
             self._close(known[1])
         # Room for all that the query may want from here on; memory that is never written to is never taken.
-        apart = max(interval * 1000, query.step, 1)
         until = max(min(query.last, query.newest), windows[-1].stop)
         span = max(until - max(query.first, windows[0].start), 0)
-        assembly = Assembly(plan.labels, plan.slots, plan.givers, int(span / apart * 1.05) + 8)
+        assembly = Assembly(plan.labels, plan.slots, plan.givers, int(query.polls(span, interval) * 1.05) + 8)
         self._open[interval] = (plan, assembly)
         return assembly
 
@@ -151,8 +164,8 @@ class Polls:
     counts: Index
     skip: Index
     """Rows of the chunk before the first of these polls."""
-    rows: Index | None
-    """[poll, source] rows of the chunk; None: all after those left out."""
+    few: Thinned | None
+    """Rows of the chunk; None: all after those left out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,29 +187,76 @@ class Polled:
             counts = np.maximum((held & (stamps <= query.last)).sum(axis=0) - skip, 0)
             rows = np.minimum(np.arange(len(stamps))[:, None] + skip, len(stamps) - 1)
             stamps = np.take_along_axis(stamps, rows, 0)
-        thinned = thin(stamps, counts, query.first, query.step)
-        if thinned is None:
+        few = thin(stamps, counts, query.panes)
+        if few is None:
             return Polls(stamps, counts, skip, None)
-        rows, counts = thinned
-        return Polls(np.take_along_axis(stamps, rows, 0), counts, np.zeros_like(skip), rows + skip)
+        times = np.take_along_axis(stamps, few.rows, 0)
+        few = Thinned(few.rows + skip, few.lowest + skip, few.counts)
+        return Polls(times, few.counts, np.zeros_like(skip), few)
 
 
-def put_window(assembly: Assembly, parts: Sequence[tuple[Columns, Floats, Chunk]], polled: Polled) -> None:
+class Content(Protocol):
+    """A bundle's samples in a window."""
+
+    @property
+    def stamps(self) -> Index:
+        """Of each of the bundle's sources: which of the window's instants are its own."""
+        ...
+
+    @property
+    def has_holes(self) -> bool: ...
+
+    def values(self, rows: Index | None) -> Floats | None:
+        """[poll, series], of those polls, ascending, or of all. None: damaged, which has been told."""
+        ...
+
+
+def put_window(assembly: Assembly, parts: Sequence[tuple[Columns, Content]], polled: Polled) -> None:
     """The chunks of a window."""
     if not parts:
         return
-    source_of = np.full(max(int(one.slots.max()) for one, _, _ in parts) + 1, -1)
-    for one, _, chunk in parts:
-        source_of[one.slots] = chunk.stamps[one.givers]
+    source_of = np.full(max(int(one.slots.max()) for one, _ in parts) + 1, -1)
+    for one, content in parts:
+        source_of[one.slots] = content.stamps[one.givers]
     slots = np.flatnonzero(source_of >= 0)
     polls = polled.of(source_of[slots])
     assembly.place(slots, polls.stamps, polls.counts)
     place_of = np.zeros(len(source_of), np.intp)
     place_of[slots] = np.arange(len(slots))
-    for one, unpacked, chunk in parts:
-        places = place_of[one.slots][one.giver_of]
-        values = unpacked if len(one.columns) == unpacked.shape[1] else unpacked[:, one.places]
-        has_holes = bool(chunk.values.places)
-        if polls.rows is not None:
-            values = picked(values, polls.rows[:, places], has_holes=has_holes)
-        assembly.put(one.columns, values, polls.skip[places], has_holes=has_holes)
+    for one, content in parts:
+        sources = place_of[one.slots]
+        values = _all(one, content) if polls.few is None else _few(one, content, polls.few, sources)
+        if values is not None:
+            assembly.put(one.columns, values, polls.skip[sources][one.giver_of], has_holes=content.has_holes)
+
+
+def _all(one: Columns, content: Content) -> Floats | None:
+    values = content.values(None)
+    return values if values is None or len(one.columns) == values.shape[1] else values[:, one.places]
+
+
+def _few(one: Columns, content: Content, few: Thinned, sources: Index) -> Floats | None:
+    """The cells of the polls that are left.
+
+    Args:
+        sources: of the bundle, among those of `few`.
+    """
+    if content.has_holes:
+        values = _all(one, content)
+        if values is None:
+            return None
+        places = sources[one.giver_of]
+        return picked(values, few.rows[:, places], few.lowest[:, places])
+    rows = few.rows[:, sources]
+    held = np.arange(len(rows))[:, None] < few.counts[sources]
+    wanted = np.unique(rows[held])
+    values = content.values(wanted)
+    if values is None:
+        return None
+    if len(one.columns) < values.shape[1]:
+        values = values[:, one.places]
+    where = np.minimum(np.searchsorted(wanted, rows), len(wanted) - 1)
+    if (where == where[:, :1]).all():
+        return values if len(where) == len(wanted) else values[where[:, 0]]
+    cells: Floats = values[where[:, one.giver_of], np.arange(values.shape[1])]
+    return cells

@@ -14,14 +14,14 @@ from typing import Final
 
 import numpy as np
 
-from sentinel.model.batch import Floats
 from sentinel.model.labels import METRIC_NAME, Labels
-from sentinel.series.archive import Archived, Charge
+from sentinel.series.archive import Archived, Charge, Panes
 from sentinel.series.history.assembly import Assembly
 from sentinel.series.history.cache import Cache
 from sentinel.series.history.catalog import Catalog
+from sentinel.series.history.content import Contents
 from sentinel.series.history.encoding import Bundle, Giver, Stamps, stamps_of
-from sentinel.series.history.files import Chunk, DamagedError, HistoryFile, Window
+from sentinel.series.history.files import DamagedError, HistoryFile, Window
 from sentinel.series.history.journal import PACKED
 from sentinel.series.history.plan import (
     Chosen,
@@ -43,7 +43,6 @@ Damaged = Callable[[Path, Exception], None]
 
 _LABELS: Final = 50_000
 """Series whose labels are kept."""
-_CHUNKS: Final = 64 << 20
 _STAMPS: Final = 16 << 20
 _CHOSEN: Final = 256
 """Answers to which series of a bundle satisfy some matchers."""
@@ -63,7 +62,7 @@ class HistoryReader:
         self._catalog = catalog
         self._damaged = damaged
         self._bundles: Cache[Bundle] = Cache(_LABELS, len)
-        self._chunks: Cache[tuple[Floats, Chunk]] = Cache(_CHUNKS, lambda pair: pair[0].nbytes)
+        self._contents = Contents(self._told)
         self._stamps: Cache[WindowStamps] = Cache(_STAMPS, lambda made: made.stamps.nbytes)
         self._places: Cache[Index] = Cache(_CHOSEN, lambda _: 1)
         self._plans: Cache[Plan] = Cache(_LABELS, lambda plan: len(plan.labels))
@@ -74,13 +73,12 @@ class HistoryReader:
         return self._catalog.oldest
 
     def read(
-        self, matchers: tuple[Matcher, ...], start: float, end: float, step: float, *, charge: Charge
+        self, matchers: tuple[Matcher, ...], start: float, end: float, panes: Panes | None, *, charge: Charge
     ) -> Sequence[Archived]:
         files, segments = self._catalog.held
         waiting = frozenset(held.path.stem for held in segments)
-        apart = _milliseconds(step)
         newest = max((held.stop for held in files), default=0)
-        query = Query(matchers, _milliseconds(start), _milliseconds(end), apart, charge, waiting, newest)
+        query = Query(matchers, _milliseconds(start), _milliseconds(end), panes, charge, waiting, newest)
         growing = Growing()
         for held in files:
             if held.stop > query.first and held.start <= query.last:
@@ -171,7 +169,7 @@ class HistoryReader:
         query: Query,
     ) -> None:
         plan, assembly = into
-        apart = max(chosen[0].bundle.givers[0].interval * 1000, query.step, 1)
+        interval = chosen[0].bundle.givers[0].interval
         within = [set(file.chunk_windows(one.number)) for one in chosen]
         for window in windows:
             here = [place for place, ids in enumerate(within) if window.id in ids]
@@ -183,8 +181,8 @@ class HistoryReader:
             for place in here:
                 one = plan.bundles[place]
                 with self._told(file.path):
-                    query.charge(len(one.columns) * min(int(span / apart) + 2, len(stamps.stamps)))
-                    parts.append((one, *self._chunk(file, window, chosen[place].number)))
+                    query.charge(len(one.columns) * min(query.polls(span, interval), len(stamps.stamps)))
+                    parts.append((one, self._contents.of(file, window.id, chosen[place].number)))
             assembly.begin()
             put_window(assembly, parts, Polled(stamps, query, window.shift))
             assembly.end()
@@ -200,16 +198,6 @@ class HistoryReader:
             return WindowStamps.of(each)
 
         return self._stamps.get((file.id, window.id), make)
-
-    def _chunk(self, file: HistoryFile, window: Window, bundle: int) -> tuple[Floats, Chunk]:
-        def make() -> tuple[Floats, Chunk]:
-            try:
-                chunk = Chunk.of(file.chunk(bundle, window.id))
-                return chunk.values.unpack(), chunk
-            except ValueError as error:
-                raise DamagedError(f"{file.path.name}: {error}") from error
-
-        return self._chunks.get((file.id, window.id, bundle), make)
 
     # Segments
 
@@ -237,7 +225,7 @@ class HistoryReader:
             low, high = np.searchsorted(track.times, [query.first, query.last], side="right").tolist()
             query.charge(len(chosen) * (high - low))
             times = track.times[low:high]
-            # All of them, whatever the step: they are few.
+            # All of them, whatever is wanted: they are few.
             assembly.place(np.array([slot]), times[:, None], np.array([len(times)]))
             if high > low:
                 values = track.cells(low, high, np.array([place for place, _ in chosen], np.intp))

@@ -1,54 +1,68 @@
-"""Fewer samples where those that lie some time apart are enough: the newest one of each interval."""
+"""Only the samples that a range query looks at."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from sentinel.model.batch import ABSENT_BITS, Floats
+from sentinel.series.archive import Panes
 from sentinel.series.history.encoding import Stamps
 from sentinel.series.history.shape import Index
 
 
-def thin(stamps: Stamps, counts: Index, first: int, step: int) -> tuple[Index, Index] | None:
-    """The newest poll of each source in each of the intervals (first + k · step, first + (k + 1) · step].
+@dataclass(frozen=True, slots=True, eq=False)
+class Thinned:
+    """Which polls are left."""
 
-    Intervals begin where the query's samples do, so that for a query whose step is a multiple of this one each of
-    its instants is the end of an interval, and finds the very sample that it would have found among all.
+    rows: Index
+    """[poll, source], ascending; beyond a source's count they mean nothing."""
+    lowest: Index
+    """[poll, source] the oldest poll for which that one stands: if it is the newest of its window, the first."""
+    counts: Index
+    """[source]"""
 
+
+def thin(stamps: Stamps, counts: Index, panes: Panes | None) -> Thinned | None:
+    """
     Args:
         stamps: [poll, source] milliseconds, ascending.
         counts: polls of each.
     Returns:
-        which polls, [poll, source], and how many of each; None: no interval has more than one.
+        None: all are wanted.
     """
-    if not step or len(stamps) < 2:
+    if panes is None or not len(stamps):
         return None
     polls = np.arange(len(stamps))[:, None]
-    interval = (stamps - first - 1) // step
-    kept = polls == counts - 1
-    kept[:-1] |= (interval[1:] != interval[:-1]) & (polls[:-1] < counts - 1)
+    # How long after a poll the next window ends.
+    ahead = (panes.first - stamps) % panes.step
+    kept = (ahead < panes.width) & (polls < counts)
+    lowest = np.broadcast_to(polls, stamps.shape)
+    if panes.is_newest:
+        ends = stamps + ahead
+        together = (ends[1:] == ends[:-1]) & kept[1:] & kept[:-1]
+        begins = np.ones(stamps.shape, np.bool_)
+        begins[1:] = ~together
+        lowest = np.maximum.accumulate(np.where(begins, polls, 0), axis=0)
+        kept[:-1] &= ~together
     fewer = kept.sum(axis=0)
     if (fewer == counts).all():
         return None
     rows = np.argsort(~kept, axis=0, kind="stable")[: int(fewer.max(initial=0))]
-    return rows, fewer
+    return Thinned(rows, np.take_along_axis(lowest, rows, 0), fewer)
 
 
-def picked(values: Floats, rows: Index, *, has_holes: bool) -> Floats:
-    """The cells of these rows, [row, column]; where there is none, the newest one since the row before.
+def picked(values: Floats, rows: Index, lowest: Index) -> Floats:
+    """The cells of these rows, [row, column]; where there is none, the newest one since the lowest.
 
-    What ended between two rows has left a staleness marker and then nothing: the marker is what counts.
+    What ended in between has left a staleness marker and then nothing: the marker is what counts.
     """
     columns = np.arange(values.shape[1])
     found: Floats = values[rows, columns]
-    if not has_holes or not len(rows):
-        return found
     absent = values.view(np.uint64) == ABSENT_BITS
-    if absent.any():
+    if len(rows) and absent.any():
         last = np.where(absent, -1, np.arange(len(values))[:, None])
         newest = np.maximum.accumulate(last, axis=0)[rows, columns]
-        before = np.concatenate([np.full((1, len(columns)), -1), rows[:-1]])
-        cells = values[np.maximum(newest, 0), columns]
-        found = np.where(newest > before, cells, found)
-        found.view(np.uint64)[newest <= before] = ABSENT_BITS
+        found = np.where(newest >= lowest, values[np.maximum(newest, 0), columns], found)
     return found

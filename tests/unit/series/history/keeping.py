@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from sentinel.model.batch import ABSENT_BITS
 from sentinel.runtime.clock import ManualClock
-from sentinel.series.archive import Archived
+from sentinel.series.archive import Archived, Panes
 from sentinel.series.head import Head
 from sentinel.series.history.gather import Gather, Told
 from sentinel.series.history.history import WINDOW, History
@@ -137,9 +137,13 @@ class Kept:
         await self.history.care()
 
     def read(
-        self, matchers: tuple[Matcher, ...] = (), start: float = 0.0, end: float = 1e11, step: float = 0.0
+        self,
+        matchers: tuple[Matcher, ...] = (),
+        start: float = 0.0,
+        end: float = 1e11,
+        panes: Panes | None = None,
     ) -> Dump:
-        return told(self.history.reader.read(matchers, start, end, step, charge=lambda _: None))
+        return told(self.history.reader.read(matchers, start, end, panes, charge=lambda _: None))
 
 
 def told(archived: Sequence[Archived]) -> Dump:

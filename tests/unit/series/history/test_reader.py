@@ -74,7 +74,7 @@ async def test_only_the_time_wanted_is_read_and_charged(tmp_path: Path) -> None:
         (START + 7 * HOUR, START + 9e9),
     ):
         told = Told()
-        kept.history.reader.read(named("b"), start, end, 0.0, charge=told)
+        kept.history.reader.read(named("b"), start, end, None, charge=told)
         part = kept.read(named("b"), start, end)
         expected = {
             series: [(at, bits) for at, bits in samples if start * 1000 < at <= end * 1000]
@@ -95,7 +95,7 @@ async def test_a_charge_that_raises_ends_the_reading(tmp_path: Path) -> None:
             raise error
 
         with pytest.raises(type(error)):
-            kept.history.reader.read(named("b"), 0, 1e11, 0.0, charge=charge)
+            kept.history.reader.read(named("b"), 0, 1e11, None, charge=charge)
 
 
 @pytest.mark.asyncio
@@ -127,7 +127,7 @@ async def test_labels_come_from_disk_too(tmp_path: Path) -> None:
 async def test_the_same_labels_are_the_same_object(tmp_path: Path) -> None:
     kept = Kept(tmp_path)
     await polled(kept, 3)
-    one, two = (kept.history.reader.read(named("a"), 0, 1e11, 0.0, charge=Told()) for _ in range(2))
+    one, two = (kept.history.reader.read(named("a"), 0, 1e11, None, charge=Told()) for _ in range(2))
     assert one
     assert [id(each.labels) for each in one] == [id(each.labels) for each in two]
 
@@ -136,7 +136,7 @@ async def test_the_same_labels_are_the_same_object(tmp_path: Path) -> None:
 async def test_series_of_one_source_share_a_slot(tmp_path: Path) -> None:
     kept = Kept(tmp_path)
     await polled(kept, 3)
-    (one,) = kept.history.reader.read((), 0, START + HOUR, 0.0, charge=Told())
+    (one,) = kept.history.reader.read((), 0, START + HOUR, None, charge=Told())
     assert one.samples.slots is not None
     assert len(one.labels) == 10
     assert one.samples.stamps.shape[1] == 2
