@@ -50,7 +50,7 @@ class Learned:
         self._album.learn({0: shape})
 
     def read(self, data: bytes, cells: Floats) -> bool:
-        if len(data) != self._album.length(0):
+        if len(data) != self._album.lengths[0]:
             return False
         return not self._album.read([data], cells)
 

@@ -127,6 +127,8 @@ class SnmpCollector:
             self._shared.metrics.malformed.inc(replay.malformed)
         if not conversation.has_heard:
             raise self._silence(conversation, timeout)
+        if conversation.has_repeated:
+            self._device.lost_some()
         unread = replay.failed | dict.fromkeys(replay.changed, "changed")
         lost = replay.lost
         if unread and asyncio.get_running_loop().time() < deadline:

@@ -12,10 +12,11 @@ import errno
 import socket
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from sentinel.collect.snmp import ber
+from sentinel.collect.snmp.device import WINDOW
 from sentinel.collect.snmp.message import Access, ReportError, Template
 from sentinel.collect.snmp.metrics import SnmpMetrics
 from sentinel.collect.snmp.port import Port, SockAddress
@@ -57,8 +58,10 @@ class _Flight:
     template: Template | None = None
     sent_at: float = 0.0
     tries: int = 0
-    ids: list[int] = field(default_factory=list)
-    """Under which an answer is taken: of every try, because an answer to an early one may come late."""
+    id: int = 0
+    """Of its last try; 0: an answer would not be taken."""
+    earlier: tuple[int, ...] = ()
+    """Those of the tries before: an answer to one of them may come late, and is taken."""
 
 
 class Conversation:
@@ -85,6 +88,8 @@ class Conversation:
     ) -> None:
         self.has_heard = False
         """The device has answered something."""
+        self.has_repeated = False
+        """Something was asked more than once, because no usable answer came."""
         self.trouble = ""
         """The last thing that was wrong with an answer, or why nothing can be sent: a reason."""
         self.report = ""
@@ -133,10 +138,12 @@ class Conversation:
         if request_id == self._proof:
             self._judge(data)
             return
-        flight = self._ids[request_id]
-        if self._flights.pop(flight.ids[-1], None) is None:
+        flight = self._ids.pop(request_id)
+        if self._flights.pop(flight.id, None) is None:
             self._queue.remove(flight)  # an early try is answered while the next one waits for its turn
-        self._forget(flight)
+        if flight.earlier:
+            self._forget(flight)
+        flight.id = 0
         try:
             more = flight.ask.answered(self._access.opened(data))
         except ber.MalformedError:
@@ -168,12 +175,13 @@ class Conversation:
 
     def _send(self, flight: _Flight) -> None:
         template = flight.ask.template
-        if flight.template is not template:
-            if flight.ids:
+        if flight.id:
+            if flight.template is template:
+                flight.earlier = (*flight.earlier, flight.id)
+            else:
                 self._forget(flight)  # what it asked before is no longer what an answer is read as
-            flight.template = template
-        request_id = self._port.expect(self._source, self)
-        flight.ids.append(request_id)
+        flight.template = template
+        request_id = flight.id = self._port.expect(self._source, self)
         self._ids[request_id] = self._flights[request_id] = flight
         flight.sent_at = self._loop.time()
         flight.tries += 1
@@ -181,10 +189,10 @@ class Conversation:
 
     def _forget(self, flight: _Flight) -> None:
         """Take no answer to its tries any more."""
-        for number in flight.ids:
-            del self._ids[number]
+        for number in (*flight.earlier, flight.id):
+            self._ids.pop(number, None)
             self._port.forget(number)
-        flight.ids.clear()
+        flight.id, flight.earlier = 0, ()
 
     def _transmit(self, request_id: int, template: Template) -> None:
         self._sent += 1
@@ -200,6 +208,7 @@ class Conversation:
             self._queue.extend(map(_Flight, flight.ask.failed(self.trouble or "timeout")))
             return
         self._repeated += 1
+        self.has_repeated = True
         flight.ask.unanswered()
         self._queue.appendleft(flight)
 
@@ -244,6 +253,10 @@ class Conversation:
             self._give_all_up("timeout")
             return
         overdue = [number for number, one in self._flights.items() if one.sent_at + self._timeout <= now]
+        if overdue:
+            # Should more at once than at the beginning have been too many, they would be so again.
+            self._full_window = min(self._full_window, WINDOW)
+            self._window = min(self._window, self._full_window)
         if overdue and not self.has_heard:
             self._all_silent(overdue)
         else:

@@ -11,6 +11,9 @@ LARGEST_BUDGET = 64
 """Varbinds asked for in one request at most: about what an answer of one Ethernet frame holds."""
 
 WINDOW = 4
+"""Requests in flight at first,"""
+LARGEST_WINDOW = 8
+"""and at most, to a device that has answered every one for long: two fewer than TCP begins with (RFC 6928)."""
 GROW_AFTER = 10
 """Polls without trouble after which a device is asked for more again."""
 
@@ -25,6 +28,8 @@ class Device:
     """What its answers hold, where it cut one short."""
     window: int = WINDOW
     """Requests in flight."""
+    widest: int = LARGEST_WINDOW
+    """What it, and the way to it, may bear of them."""
     quiet_polls: int = 0
     interfaces: Interfaces = field(default_factory=Interfaces)
     engine: Engine = field(default_factory=Engine)
@@ -41,9 +46,14 @@ class Device:
         self.ceiling = max(1, min(self.ceiling, count))
         self.budget = min(self.budget, self.ceiling)
 
+    def lost_some(self) -> None:
+        """It answers, but not everything at first: more at once than at the beginning may be why."""
+        if self.window > WINDOW:
+            self.window, self.widest = WINDOW, self.window - 1
+
     def went_well(self) -> None:
         self.quiet_polls += 1
         if self.quiet_polls >= GROW_AFTER:
             self.quiet_polls = 0
             self.budget = min(self.budget * 2, self.ceiling)
-            self.window = min(self.window + 1, WINDOW)
+            self.window = min(self.window + 1, self.widest)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, repeat
 from secrets import randbelow
 from typing import Protocol
 
@@ -91,14 +91,10 @@ class Whole:
         return b"".join((self.head, request_id.to_bytes(4, "big"), self.tail))
 
 
-def request_ids() -> count[int]:
-    """Request-ids that all take four bytes, from a start nobody can guess; wraps are left to `next_id`."""
-    return count(_FIRST_ID + randbelow(_LAST_ID - _FIRST_ID >> 1))
-
-
-def wrapped(number: int) -> int:
-    """A number as a request-id of four bytes."""
-    return _FIRST_ID + (number - _FIRST_ID) % (_LAST_ID - _FIRST_ID)
+def request_ids() -> Iterator[int]:
+    """Request-ids that all take four bytes, without end, from a start nobody can guess."""
+    start = _FIRST_ID + randbelow(_LAST_ID - _FIRST_ID >> 1)
+    return chain(range(start, _LAST_ID), chain.from_iterable(repeat(range(_FIRST_ID, _LAST_ID))))
 
 
 def get(access: Access, oids: Sequence[bytes]) -> Template:

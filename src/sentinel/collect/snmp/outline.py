@@ -151,8 +151,10 @@ class _Writer:
             self._add(message.get(rows.access, oids), columns, suffixes, is_across=True, exact=True)
         self._write_once()
         for suffixes, members in rows.tables:
-            for some in chunks(members, min(COLUMNS_PER_REQUEST, rows.budget)):
-                self._write_rows(some, suffixes)
+            first = 0
+            for width in self._widths(len(members), len(suffixes)):
+                self._write_rows(members[first : first + width], suffixes)
+                first += width
         return Outline(plan, tuple(self._requests), self._cells, rows.budget, rows)
 
     def _write_once(self) -> None:
@@ -166,10 +168,26 @@ class _Writer:
             template = message.get_next(rows.access, [root for _, root in few])
             self._add(template, tuple(column for column, _ in few), (), looks_beyond=True)
 
+    def _widths(self, columns: int, rows: int) -> Sequence[int]:
+        """How many columns to ask for together: what takes the fewest requests, and of that the fewest groups."""
+        widest = min(COLUMNS_PER_REQUEST, self._rows.budget)
+        # A request for each stretch of rows, and for the look behind the last.
+        costs = [0, *(rows // self._stretch(width) + 1 for width in range(1, widest + 1))]
+        best: list[tuple[int, int, tuple[int, ...]]] = [(0, 0, ())]
+        for count in range(1, columns + 1):
+            found = [(best[count - width], width) for width in range(min(widest, count), 0, -1)]
+            best.append(
+                min(
+                    (cost + costs[width], groups + 1, (*widths, width))
+                    for (cost, groups, widths), width in found
+                )
+            )
+        return best[columns][2]
+
     def _write_rows(self, members: Sequence[tuple[int, bytes]], rows: Suffixes) -> None:
         """Stretches of rows; the last asks for one row more than there are."""
         columns = tuple(column for column, _ in members)
-        stretch = 1 if self._rows.access.version == 1 else self._stretch(len(members))
+        stretch = self._stretch(len(members))
         start = 0
         while start <= len(rows):
             some = rows[start : start + stretch]
@@ -183,6 +201,9 @@ class _Writer:
             start += stretch
 
     def _stretch(self, width: int) -> int:
+        """Rows of so many columns that are asked for at once."""
+        if self._rows.access.version == 1:
+            return 1
         return max(1, min(self._rows.budget // width, self._plan.module.max_repetitions))
 
     def _rows_template(self, cursors: Sequence[bytes], repetitions: int) -> Template:

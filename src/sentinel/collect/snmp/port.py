@@ -8,7 +8,7 @@ import socket
 from typing import Protocol
 
 from sentinel.collect.snmp import ber
-from sentinel.collect.snmp.message import request_ids, wrapped
+from sentinel.collect.snmp.message import request_ids
 from sentinel.collect.snmp.metrics import SnmpMetrics
 
 RECEIVE_BUFFER = 4 * 1024 * 1024
@@ -55,9 +55,9 @@ class Port:
 
     def expect(self, address: SockAddress | None, waiter: Waiter) -> int:
         """A fresh request-id whose answer from this address (None: from anywhere) goes to the waiter."""
-        request_id = wrapped(next(self._ids))
+        request_id = next(self._ids)
         while request_id in self._waiting:
-            request_id = wrapped(next(self._ids))
+            request_id = next(self._ids)
         self._waiting[request_id] = (address, waiter)
         return request_id
 

@@ -89,6 +89,7 @@ class Replay:
         """Answers that looked right until they were read."""
         self._script, self._device = script, device
         self._answers: list[bytes | None] = [None] * len(script.outline.requests)
+        self._lengths = script.album.lengths
         self._learned: dict[int, Shape] = {}
 
     def asks(self) -> list[Ask]:
@@ -100,7 +101,7 @@ class Replay:
         Raises:
             MalformedError: this is no answer.
         """
-        if len(data) == self._script.album.length(request.number):
+        if len(data) == self._lengths[request.number]:
             self._answers[request.number] = data
         else:
             self._decode(request, data)

@@ -165,9 +165,10 @@ class Album:
         self._sizes = array("H", sizes)
         self._keep([_nothing(size) for size in sizes])
 
-    def length(self, number: int) -> int:
-        """Bytes of an answer that may be of its shape; 0: none has been seen."""
-        return self._lengths[number]
+    @property
+    def lengths(self) -> Sequence[int]:
+        """Bytes of each answer that may be of its shape; 0: none has been seen."""
+        return self._lengths
 
     def learn(self, learned: Mapping[int, Shape]) -> None:
         """Take these shapes in place of those known."""
