@@ -21,7 +21,7 @@ def _group() -> None:
 def alertmanager(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="An Alertmanager's configuration (YAML).")],
 ) -> None:
-    """Print an Alertmanager's routes and receivers as [route] and [[receiver]].
+    """Print an Alertmanager's configuration as [route], [[time_interval]], [[inhibit]] and [[receiver]].
 
     What has no counterpart stands in comments and on standard error, with its line. Secrets in files stay there;
     those that stand in FILE are taken over and pointed out.

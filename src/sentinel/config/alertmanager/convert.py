@@ -1,4 +1,4 @@
-"""The whole of an Alertmanager's configuration as Sentinel's [route] and [[receiver]]."""
+"""The whole of an Alertmanager's configuration as Sentinel's tables."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 from pydantic import TypeAdapter, ValidationError
 
 from sentinel.config.alertmanager.channels import KINDS, REASONS, fill
+from sentinel.config.alertmanager.muting import InhibitRules, TimeIntervals
 from sentinel.config.alertmanager.routes import MAX_ROUTES, Routes, size
 from sentinel.config.alertmanager.source import Source
 from sentinel.config.alertmanager.toml_text import Table, lines_of, plain
@@ -21,12 +22,7 @@ _MODEL: TypeAdapter[AnyReceiver] = TypeAdapter(ReceiverSettings)
 _STAND_IN = {"url": "https://secret.invalid/", "proxy": "http://secret.invalid/"}
 """For secrets in files, which may not be readable here."""
 
-_NOT_YET = {
-    "inhibit_rules": "not supported yet: what depends on what is said by a target's parents",
-    "time_intervals": "not supported yet: routes tell at any time",
-    "mute_time_intervals": "not supported yet: routes tell at any time",
-    "templates": "texts of your own go into a receiver's templates",
-}
+_APART = {"templates": "texts of your own go into a receiver's templates"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +47,13 @@ def convert(text: str, file: str) -> Converted:
         )
     receivers = _Receivers(source)
     receivers.read()
-    routes = Routes(source, receivers.channels)
+    intervals = TimeIntervals(source)
+    intervals.read()
+    inhibitions = InhibitRules(source)
+    inhibitions.read()
+    routes = Routes(source, receivers.channels, intervals.names)
     top = routes.node(("route",))
-    problems = receivers.problems + routes.problems
+    problems = receivers.problems + intervals.problems + inhibitions.problems + routes.problems
     for matcher in top.matchers[:1]:
         problems.append(
             source.document.problem(("route",), f"the top route may not have matchers: {matcher}")
@@ -65,10 +65,10 @@ def convert(text: str, file: str) -> Converted:
     top.continues = False
     lines = [f"# From {plain(FilePath(file).name)}, an Alertmanager's configuration."]
     remarks: list[str] = []
-    source.unsupported(remarks, (), _NOT_YET)
+    source.unsupported(remarks, (), _APART)
     source.unsupported(remarks, ("global",), {"resolve_timeout": "rules say when an alert ends"})
     lines += [f"# {plain(remark)}" for remark in remarks]
-    lines += ["", *top.lines(), *receivers.lines]
+    lines += ["", *top.lines(), *intervals.lines, *inhibitions.lines, *receivers.lines]
     findings = tuple(sorted(set(source.findings)))
     return Converted("\n".join(lines).rstrip("\n") + "\n", receivers.channels, findings)
 

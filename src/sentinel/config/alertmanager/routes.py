@@ -6,28 +6,22 @@ below for each, which all go on to the next.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from sentinel.config.alertmanager.source import Source
 from sentinel.config.alertmanager.toml_text import Table, lines_of
 from sentinel.config.document import Path
-from sentinel.config.matchers import Matcher, parse_matchers
+from sentinel.config.grouping import ALL, LONGEST, label_text, read_group_by
+from sentinel.config.matchers import Matcher, Operator, parse_matchers
 from sentinel.config.notify import NOBODY
+from sentinel.model.durations import parse_duration
 from sentinel.model.problem import Problem, did_you_mean
 
 MAX_ROUTES = 10_000
 """Routes that one file may become; a tree that goes on and on at every step could become any number."""
-
-_NOT_YET = {
-    "group_by": "alerts are grouped by incident, one per alert name and target",
-    "group_wait": "the first message goes at once",
-    "group_interval": "further alerts of an incident are told at once",
-    "repeat_interval": "messages are not repeated yet",
-    "mute_time_intervals": "not supported yet: this route tells at any time",
-    "active_time_intervals": "not supported yet: this route tells at any time",
-}
 
 
 @dataclass(slots=True)
@@ -37,6 +31,10 @@ class Node:
     continues: bool = False
     routes: list[Node] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
+    groups: dict[str, Any] = field(default_factory=dict)
+    """group_by and times, which routes below inherit."""
+    closings: dict[str, list[str]] = field(default_factory=dict)
+    """Names of time intervals, which they do not."""
 
     def lines(self, header: str = "route", *, is_top: bool = True) -> Iterator[str]:
         values: dict[str, Any] = {}
@@ -45,6 +43,7 @@ class Node:
         values["receiver"] = self.receiver
         if self.continues:
             values["continue"] = True
+        values |= self.groups | self.closings
         yield from lines_of(f"[{header}]" if is_top else f"[[{header}]]", Table(values, self.comments))
         for route in self.routes:
             yield from route.lines(f"{header}.routes", is_top=False)
@@ -54,11 +53,15 @@ class Routes:
     """
     Args:
         channels: Sentinel's receivers by the name of the Alertmanager's.
+        intervals: names of time intervals.
     """
 
-    def __init__(self, source: Source, channels: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, source: Source, channels: Mapping[str, Sequence[str]], intervals: Collection[str] = ()
+    ) -> None:
         self._source = source
         self._channels = channels
+        self._intervals = intervals
         self.problems: list[Problem] = []
 
     def node(self, path: Path, inherited: str = "") -> Node:
@@ -71,53 +74,115 @@ class Routes:
             self.problems.append(source.document.problem((*path, "receiver"), text))
         channels = self._channels.get(name) or (NOBODY,)
         comments: list[str] = []
-        source.unsupported(comments, path, _NOT_YET)
         if not self._channels.get(name):
             comments.append(source.note((*path, "receiver"), f"'{name}' has no counterpart: nobody is told"))
         below = [self.node(one, name) for one in source.items((*path, "routes"))]
         continues = source.truth((*path, "continue"), False)
-        node = Node(channels[0], self._matchers(path), continues, below, comments)
+        matchers, problems = matchers_at(source, path, "match", "match_re", "matchers")
+        self.problems += problems
+        node = Node(
+            channels[0], matchers, continues, below, comments, self._groups(path), self._closings(path)
+        )
         return several(node, channels) if len(channels) > 1 else node
 
-    def _matchers(self, path: Path) -> tuple[Matcher, ...]:
-        found: list[Matcher] = []
-        for key, operator in (("match", "="), ("match_re", "=~")):
-            for name in self._source.keys((*path, key)):
-                where = (*path, key, name)
-                found += self._parsed(where, lambda n=name, o=operator, w=where: self._old(n, o, w))
-        written = self._source.at((*path, "matchers"))
-        texts = [(*path, "matchers")] if isinstance(written, str) else self._source.items((*path, "matchers"))
-        for where in texts:
-            found += self._parsed(where, lambda w=where: parse_matchers(self._source.text(w)))
-        return tuple(found)
-
-    def _old(self, name: str, operator: Any, where: Path) -> tuple[Matcher, ...]:
-        return (Matcher.of(name, operator, self._source.text(where)),)
-
-    def _parsed(self, where: Path, parse: Any) -> Sequence[Matcher]:
-        try:
-            found: Sequence[Matcher] = parse()
-        except ValueError as error:
-            self.problems.append(self._source.document.problem(where, str(error), value=True))
-            return ()
+    def _groups(self, path: Path) -> dict[str, Any]:
+        """An empty group_by is the one of the route above in an Alertmanager, and a single group at the top."""
+        is_top = len(path) == 1
+        texts = [self._source.text(one) for one in self._source.items((*path, "group_by"))]
+        found: dict[str, Any] = {}
+        if texts or is_top:
+            found["group_by"] = self._group_by((*path, "group_by"), texts)
+        for key in ("group_wait", "group_interval", "repeat_interval"):
+            written = self._source.at((*path, key))
+            if written is not None:
+                found[key] = str(written)
+                self._time((*path, key), str(written))
         return found
+
+    def _group_by(self, path: Path, texts: Sequence[str]) -> list[str]:
+        if set(texts) == {ALL.value}:
+            return [ALL.value]
+        written = [text if text == ALL else label_text(text) for text in texts]
+        try:
+            read_group_by(written)
+        except ValueError as error:
+            self._problem(path, str(error))
+        return written
+
+    def _time(self, path: Path, text: str) -> None:
+        try:
+            seconds = parse_duration(text)
+        except ValueError as error:
+            self._problem(path, str(error))
+            return
+        if seconds > LONGEST:
+            self._problem(path, "at most 292y")
+        if not seconds and path[-1] != "group_wait":
+            self._problem(path, f"{path[-1]} cannot be nothing")
+
+    def _closings(self, path: Path) -> dict[str, list[str]]:
+        found = {}
+        for key in ("mute_time_intervals", "active_time_intervals"):
+            places = self._source.items((*path, key))
+            if places and len(path) == 1:
+                self._problem((*path, key), f"the top route may not have {key}")
+            for place in places:
+                name = self._source.text(place)
+                if name not in self._intervals:
+                    hint = did_you_mean(name, self._intervals)
+                    self._problem(place, f"unknown time interval '{name}'{hint}")
+            if places:
+                found[key] = [self._source.text(place) for place in places]
+        return found
+
+    def _problem(self, path: Path, text: str) -> None:
+        self.problems.append(self._source.document.problem(path, text, value=True))
+
+
+def matchers_at(
+    source: Source, path: Path, exact: str, expressions: str, texts: str
+) -> tuple[tuple[Matcher, ...], list[Problem]]:
+    """The matchers below a path, of the old keys and of the new one, and what is wrong with them."""
+    found: list[Matcher] = []
+    problems: list[Problem] = []
+
+    def add(where: Path, parse: Callable[[str], Iterable[Matcher]]) -> None:
+        try:
+            found.extend(parse(source.text(where)))
+        except ValueError as error:
+            problems.append(source.document.problem(where, str(error), value=True))
+
+    operators: tuple[tuple[str, Operator], ...] = ((exact, "="), (expressions, "=~"))
+    for key, operator in operators:
+        for name in source.keys((*path, key)):
+            add((*path, key, name), partial(_old, name, operator))
+    written = source.at((*path, texts))
+    for where in [(*path, texts)] if isinstance(written, str) else source.items((*path, texts)):
+        add(where, parse_matchers)
+    return tuple(found), problems
+
+
+def _old(name: str, operator: Operator, value: str) -> tuple[Matcher, ...]:
+    return (Matcher.of(name, operator, value),)
 
 
 def several(node: Node, channels: Sequence[str]) -> Node:
     """A route that tells several receivers if none below has the alert.
 
     A route below that goes on is put together with those after it, so that what it has does not come to the end.
+    What these take from it are groups of their own.
     """
     routes = []
     for index, child in enumerate(node.routes):
         if not child.continues:
             routes.append(child)
             continue
-        bare = Node(child.receiver, (), True, child.routes, child.comments)
+        bare = replace(child, matchers=(), continues=True)
         routes.append(Node(child.receiver, child.matchers, False, [bare, *node.routes[index + 1 :]]))
     last = len(channels) - 1
-    told = [Node(name, continues=index < last) for index, name in enumerate(channels)]
-    return Node(node.receiver, node.matchers, node.continues, routes + told, node.comments)
+    # What is not handed down has to stand where the alerts end.
+    told = [Node(name, continues=index < last, closings=node.closings) for index, name in enumerate(channels)]
+    return replace(node, routes=routes + told, closings={})
 
 
 def size(node: Node, budget: int = MAX_ROUTES) -> int:
