@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, nullcontext
 from pathlib import Path
 
@@ -29,11 +29,6 @@ from sentinel.incidents.incidents import Incidents
 from sentinel.incidents.ledger import Ledger
 from sentinel.model.labels import Labels
 from sentinel.model.problem import UnusableError
-from sentinel.notify.desk import Desk
-from sentinel.notify.dispatch import Dispatch
-from sentinel.notify.receiver import Receiver
-from sentinel.notify.receivers import build_receivers
-from sentinel.notify.sender import Sender
 from sentinel.promql.engine import Engine
 from sentinel.promql.service import QueryService
 from sentinel.reload import Configuration, Reloader, build
@@ -53,6 +48,7 @@ from sentinel.series.remote.intake import LAG_SPARE, Intake
 from sentinel.series.remote.metrics import IntakeMetrics, RemoteMetrics
 from sentinel.series.remote.writer import RemoteWriter
 from sentinel.sweeps import Sweeps
+from sentinel.telling import Telling
 from sentinel.web.app import create_app
 from sentinel.web.server import listen, serve
 
@@ -81,7 +77,6 @@ async def _run(path: Path) -> None:
     head = Head(retention=settings.history.memory, lag=settings.intake.lag + LAG_SPARE)
     engine = Engine(head, horizon=settings.history.reach)
     running = build(path, engine)
-    receivers = _receivers(running, clock)
     async with AsyncExitStack() as stack:
         channel = stack.enter_context(listen(*settings.web.address))
         trap_channel = stack.enter_context(_trap_channel(running) or nullcontext())
@@ -94,17 +89,17 @@ async def _run(path: Path) -> None:
         numbers = await stack.enter_async_context(_interface_numbers(db, running))
         drivers = Drivers(clock, registry, ssh_connects=settings.collect.ssh_connects, numbers=numbers)
         stack.push_async_callback(drivers.close)
-        sender = Sender(db, receivers, clock=clock, registry=registry)
-        stack.push_async_callback(sender.close)
+        telling = Telling(db, running, clock, registry)
+        stack.push_async_callback(telling.close)
         ledger = Ledger(
             db,
-            _dispatch(running),
+            telling.dispatch,
             clock=clock,
             registry=registry,
             criticality_of=lambda name: _criticality(reloader.running, name),
-            committed=sender.wake,
+            committed=telling.committed,
         )
-        incidents = Incidents(db, clock, _dispatch(running), committed=sender.wake)
+        incidents = Incidents(db, clock, telling.dispatch, committed=telling.committed)
         loops = PollLoops(head, clock, registry, concurrency=settings.collect.concurrency)
         rules = RuleEngine(
             running.groups,
@@ -131,15 +126,15 @@ async def _run(path: Path) -> None:
         )
 
         def swap(wanted: Configuration) -> None:
-            fresh = _receivers(wanted, clock)  # the only step that may fail comes first
+            receivers = telling.receivers(wanted)  # the only step that may fail comes first
             drivers.adopt(wanted.modules, wanted.settings.auth)
             loops.replace(drivers.watches(wanted.targets, wanted.modules, wanted.settings.auth))
             rules.replace(wanted.groups)
             rules.retain(_instances(wanted))
             _adopt(traps, wanted)
-            ledger.use(_dispatch(wanted))
-            incidents.use(_dispatch(wanted))
-            sender.use(fresh)
+            dispatch = telling.adopt(wanted, receivers)
+            ledger.use(dispatch)
+            incidents.use(dispatch)
             sweeps.adopt()
 
         reloader = Reloader(running, engine, registry, clock, swap)
@@ -162,7 +157,7 @@ async def _run(path: Path) -> None:
             loops=loops,
             db=db,
             reload=reloader.reload,
-            desk=Desk(db, clock, receivers=lambda: sender.receivers, again=sender.again),
+            desk=telling.desk,
             drivers=drivers,
             running=lambda: reloader.running,
             intake=intake,
@@ -178,7 +173,7 @@ async def _run(path: Path) -> None:
                 "rules": rules.run,
                 **({"traps": lambda: traps.run(trap_channel)} if trap_channel is not None else {}),
                 "ledger": ledger.run,
-                "sender": sender.run,
+                **telling.parts,
                 **({"history": history.run} if history is not None else {}),
                 **{f"remote write {name}": writer.run for name, writer in writers.items()},
                 "intake": intake.run,
@@ -187,7 +182,13 @@ async def _run(path: Path) -> None:
                 "sweeps": sweeps.run,
                 "clock": lambda: follow_wall_clock(
                     clock,
-                    (head.shift, rules.shift, traps.shift, *([history.shift] if history is not None else [])),
+                    (
+                        head.shift,
+                        rules.shift,
+                        traps.shift,
+                        telling.shift,
+                        *([history.shift] if history is not None else []),
+                    ),
                 ),
                 "event loop": lambda: watch_event_loop(registry),
                 "pulse": lambda: beat(db),
@@ -316,18 +317,6 @@ async def _feed_watchdog(systemd: Systemd, rules: RuleEngine, clock: SystemClock
         await asyncio.sleep(pause)
 
 
-def _receivers(configuration: Configuration, clock: SystemClock) -> Mapping[str, Receiver]:
-    daemon = configuration.settings.daemon
-    return build_receivers(
-        configuration.settings.receiver,
-        clock=clock,
-        language=daemon.language,
-        zone=daemon.timezone,
-        notify=configuration.settings.notify,
-        folder=configuration.path.parent,
-    )
-
-
 def _trap_channel(configuration: Configuration) -> socket.socket | None:
     """Where traps arrive: the socket that systemd passes, else the one that the configuration names."""
     passed = passed_datagram_sockets()
@@ -347,11 +336,6 @@ def _adopt(traps: Traps, configuration: Configuration) -> None:
         configuration.modules.snmp,
         interval=settings.rules.interval,
     )
-
-
-def _dispatch(configuration: Configuration) -> Dispatch:
-    settings = configuration.settings
-    return Dispatch(settings.route, settings.receiver, external_url=settings.external_url)
 
 
 def _instances(configuration: Configuration) -> set[str]:

@@ -31,6 +31,7 @@ from sentinel.model.alert import Alert, AlertChange, AlertState
 from sentinel.model.incident import IncidentState
 from sentinel.model.labels import Labels
 from sentinel.notify import Dispatch, Sender, build_receivers
+from sentinel.notify.groups.keeper import Keeper
 from sentinel.notify.outbox import backlog
 from sentinel.notify.receiver import Delivery, Outcome, Receiver
 from sentinel.runtime.clock import SystemClock
@@ -111,11 +112,17 @@ async def live(
             event.listen(db._writer.sync_engine, "commit", countdown(int(number)))
         dispatch = Dispatch(RouteSettings(receiver="ops"), settings, external_url="http://s")
         sender = Sender(db, receivers, clock=clock, registry=registry)
-        ledger = Ledger(db, dispatch, clock=clock, registry=registry, committed=sender.wake)
-        incidents = Incidents(db, clock, dispatch, committed=sender.wake)
+        keeper = Keeper(db, clock, dispatch, committed=sender.wake)
+
+        def committed() -> None:
+            sender.wake()
+            keeper.stir()
+
+        ledger = Ledger(db, dispatch, clock=clock, registry=registry, committed=committed)
+        incidents = Incidents(db, clock, dispatch, committed=committed)
         alerts = {alert.fingerprint: alert for alert in await ledger.load_alerts()}
         async with asyncio.TaskGroup() as group:
-            parts = [group.create_task(ledger.run()), group.create_task(sender.run())]
+            parts = [group.create_task(one.run()) for one in (ledger, sender, keeper)]
             parts.append(group.create_task(acknowledge(incidents)))
             print("ready", flush=True)
             while True:

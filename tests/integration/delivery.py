@@ -18,6 +18,7 @@ from sentinel.db.database import Database
 from sentinel.incidents import IncidentRecord, Incidents, Ledger
 from sentinel.model.alert import AlertChange
 from sentinel.notify import Dispatch, Sender, build_receivers
+from sentinel.notify.groups.keeper import Keeper
 from sentinel.notify.outbox import backlog
 from sentinel.runtime.clock import Clock, SystemClock
 
@@ -108,14 +109,22 @@ async def delivering(
     async with Database.open("sqlite:///sentinel.db", clock=clock, data_dir=folder) as db:
         built = build_receivers(receivers, clock=clock, language="en", zone=ZoneInfo("UTC"))
         sender = Sender(db, built, clock=clock, registry=registry)
-        ledger = Ledger(db, dispatch, clock=clock, registry=registry, committed=sender.wake)
-        incidents = Incidents(db, clock, dispatch, committed=sender.wake)
+        keeper = Keeper(db, clock, dispatch, committed=sender.wake)
+
+        def committed() -> None:
+            sender.wake()
+            keeper.stir()
+
+        ledger = Ledger(db, dispatch, clock=clock, registry=registry, committed=committed)
+        incidents = Incidents(db, clock, dispatch, committed=committed)
         async with asyncio.TaskGroup() as group:
             committing = group.create_task(ledger.run())
+            keeping = group.create_task(keeper.run())
             sending = group.create_task(sender.run())
             try:
                 yield Room(db, clock, registry, ledger, sender, incidents, sending)
             finally:
                 committing.cancel()
+                keeping.cancel()
                 sending.cancel()
         await sender.close()

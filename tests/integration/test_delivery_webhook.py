@@ -97,7 +97,7 @@ async def test_a_refused_message_is_a_visible_dead_letter_and_its_recovery_is_no
         await room.told()
         assert course(sink.posts) == [(1, "firing"), (2, "firing")]
         record = await room.show(1)
-        assert [one.state for one in record.deliveries] == ["dead"]
+        assert [one.state for one in record.deliveries] == ["dead", "dropped"]
         assert record.deliveries[0].last_error == "400 no such <b>project</b> X: y"
         assert EntryKind.NOT_DELIVERED in [entry.kind for entry in record.entries]
         assert room.sample("sentinel_outbox_dead_total", receiver="ops") == 1
@@ -215,7 +215,9 @@ async def test_a_stop_finishes_what_is_on_its_way(tmp_path: Path) -> None:
     assert len({post.key for post in sink.posts}) == 40
 
 
-async def test_messages_for_a_removed_receiver_are_dead_letters(tmp_path: Path) -> None:
+async def test_messages_for_a_removed_receiver_are_dead_letters_and_its_successor_is_told(
+    tmp_path: Path,
+) -> None:
     sink = WebhookSink()
     async with sink.serve():
         down = hook(f"http://127.0.0.1:{free_port()}/", "gone")
@@ -223,8 +225,13 @@ async def test_messages_for_a_removed_receiver_are_dead_letters(tmp_path: Path) 
             await room.tick(firing())
         async with delivering(tmp_path, [hook(sink.url)]) as room:
             await room.told()
-            (delivery,) = (await room.show(1)).deliveries
-            assert (delivery.state, delivery.last_error) == ("dead", "the receiver is no longer configured")
+            async with asyncio.timeout(10):
+                while not sink.posts:
+                    await asyncio.sleep(0.01)
+            await room.told()
+            dead, delivered = (await room.show(1)).deliveries
+            assert (dead.state, dead.last_error) == ("dead", "the receiver is no longer configured")
+            assert (delivered.state, delivered.receiver) == ("delivered", "ops")
 
 
 async def test_receivers_can_be_exchanged_while_messages_wait(tmp_path: Path) -> None:

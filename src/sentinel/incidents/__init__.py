@@ -9,7 +9,7 @@ from sentinel.incidents.incidents import (
     NotPossibleError,
 )
 from sentinel.incidents.ledger import Ledger
-from sentinel.incidents.news import Dispatch, Event, Message, News, Nobody
+from sentinel.incidents.news import Dispatch, Event, News, Nobody
 
 __all__ = [
     "Correlate",
@@ -19,7 +19,6 @@ __all__ = [
     "IncidentRecord",
     "Incidents",
     "Ledger",
-    "Message",
     "News",
     "NoSuchIncidentError",
     "Nobody",

@@ -41,7 +41,6 @@ class Case:
     grouping: Labels
     members: dict[str, Alert] = field(default_factory=dict)
     """By fingerprint; one that is firing or unknown is held by this incident."""
-    told: frozenset[str] = frozenset()
     entries: list[Entry] = field(default_factory=list)
     touched: set[str] = field(default_factory=set)
     fresh: set[str] = field(default_factory=set)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sentinel.db import tables as t
@@ -111,7 +111,9 @@ class Incidents:
         """
         members = select(t.incident_alert).where(t.incident_alert.c.incident_id == number)
         entries = select(t.timeline).where(t.timeline.c.incident_id == number).order_by(t.timeline.c.id)
-        messages = select(t.outbox).where(t.outbox.c.incident_id == number).order_by(t.outbox.c.id)
+        further = select(t.outbox_incident.c.outbox_id).where(t.outbox_incident.c.incident_id == number)
+        concerning = or_(t.outbox.c.incident_id == number, t.outbox.c.id.in_(further))
+        messages = select(t.outbox).where(concerning).order_by(t.outbox.c.id)
         async with self._db.reading() as connection:
             query = select(t.incident).where(t.incident.c.id == number)
             row = (await connection.execute(query)).mappings().first()

@@ -205,6 +205,7 @@ class Ledger:
         else:
             cases = book.apply(changes)
         await write_alerts(connection, changes)
+        self._dispatch.observe(changes)
         await write_cases(connection, cases, self._dispatch, at=self._clock.now())
         await connection.execute(upsert(t.meta), [{"name": _LAST, "value": self._taken_id}])
         return cases

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
-from sentinel.model.alert import Alert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sentinel.model.alert import Alert, AlertChange
 from sentinel.model.incident import Incident
 from sentinel.model.labels import Labels
 
@@ -32,30 +34,31 @@ class News:
     alerts: tuple[Alert, ...]
     fresh: frozenset[str] = frozenset()
     """Fingerprints of the alerts that fired since the last news."""
-    told: frozenset[str] = frozenset()
-    """Receivers that were told, or will be told, that it is firing."""
     reason: str = ""
     """One line for people: "opened", "2 more alerts", "resolved by li", …"""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """News for one receiver: becomes a row of the outbox."""
-
-    receiver: str
-    event: Event
-    payload: Mapping[str, Any]
-    """Facts as they are committed; plain JSON."""
-
-
 class Dispatch(Protocol):
-    """Decides who is told. Pure: it is asked inside the transaction that commits the news."""
+    """Decides who is told."""
 
-    def messages(self, news: News) -> Sequence[Message]: ...
+    def observe(self, changes: Sequence[AlertChange]) -> None:
+        """What the rules have found out, before anything is told of it. The same may come twice."""
+        ...
+
+    async def tell(self, connection: AsyncConnection, news: Sequence[News], at: float) -> None:
+        """Put what people have to hear into the outbox: within the transaction that commits the news.
+
+        Args:
+            at: Unix seconds.
+        """
+        ...
 
 
 class Nobody:
     """No routes: incidents are kept, nobody is told."""
 
-    def messages(self, news: News) -> Sequence[Message]:
-        return ()
+    def observe(self, changes: Sequence[AlertChange]) -> None:
+        pass
+
+    async def tell(self, connection: AsyncConnection, news: Sequence[News], at: float) -> None:
+        pass

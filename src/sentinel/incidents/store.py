@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import uuid
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,7 +12,7 @@ from sentinel.db import tables as t
 from sentinel.db.sql import Row, execute_many, pieces, upsert
 from sentinel.incidents.book import Case
 from sentinel.incidents.correlation import Correlate, key_of
-from sentinel.incidents.news import Dispatch, Event
+from sentinel.incidents.news import Dispatch
 from sentinel.incidents.rows import alert_of, alert_row, entry_row, incident_of, incident_row, member_row
 from sentinel.model.alert import Alert, AlertChange, AlertState
 from sentinel.model.incident import IncidentState
@@ -52,31 +49,13 @@ async def read_cases(connection: AsyncConnection, ids: Iterable[int]) -> list[Ca
         members = select(t.incident_alert).where(t.incident_alert.c.incident_id.in_(some))
         for row in (await connection.execute(members)).mappings():
             cases[row["incident_id"]].members[row["fingerprint"]] = alert_of(row)
-        for number, receivers in (await _told(connection, some)).items():
-            cases[number].told = frozenset(receivers)
     return list(cases.values())
-
-
-async def _told(connection: AsyncConnection, ids: Sequence[int]) -> Mapping[int, set[str]]:
-    query = (
-        select(t.outbox.c.incident_id, t.outbox.c.receiver)
-        .where(
-            t.outbox.c.incident_id.in_(ids),
-            t.outbox.c.event == Event.FIRING.value,
-            t.outbox.c.state.in_(("pending", "delivered")),
-        )
-        .distinct()
-    )
-    told = defaultdict(set)
-    for number, receiver in await connection.execute(query):
-        told[number].add(receiver)
-    return told
 
 
 async def write_cases(
     connection: AsyncConnection, cases: Sequence[Case], dispatch: Dispatch, *, at: float
-) -> int:
-    """Write what changed: incidents, members, timeline, messages. Returns the number of messages."""
+) -> None:
+    """Write what changed: incidents, members, timeline, and what people are told of it."""
     changed = [case for case in cases if case.is_new or case.touched or case.entries or case.news]
     await _write_incidents(connection, changed)
     ended: list[Row] = []
@@ -89,9 +68,13 @@ async def write_cases(
     await execute_many(connection, upsert(t.incident_alert), held)  # before it joins another
     entries = [entry_row(case.incident.id, entry) for case in changed for entry in case.entries]
     await execute_many(connection, insert(t.timeline), entries)
-    messages = [row for case in changed for row in _messages(case, dispatch, at)]
-    await execute_many(connection, insert(t.outbox), messages)
-    return len(messages)
+    news = [
+        replace(one, incident=replace(one.incident, id=case.incident.id))
+        for case in changed
+        for one in case.news
+    ]
+    if news:
+        await dispatch.tell(connection, news, at)
 
 
 async def _write_incidents(connection: AsyncConnection, cases: Sequence[Case]) -> None:
@@ -117,32 +100,6 @@ async def _numbers(connection: AsyncConnection, count: int) -> int:
     last = int((await connection.execute(query)).scalar() or 0)
     await connection.execute(upsert(t.meta), [{"name": _LAST_NUMBER, "value": str(last + count)}])
     return last + 1
-
-
-def _messages(case: Case, dispatch: Dispatch, at: float) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for news in case.news:
-        news = replace(news, incident=replace(news.incident, id=case.incident.id), told=case.told)
-        messages = dispatch.messages(news)
-        if news.event is Event.FIRING:
-            case.told |= {message.receiver for message in messages}
-        rows += [
-            {
-                "key": uuid.uuid4().hex,
-                "incident_id": case.incident.id,
-                "queue": f"incident/{case.incident.id}",
-                "receiver": message.receiver,
-                "event": message.event.value,
-                "payload": message.payload,
-                "created_at": at,
-                "state": "pending",
-                "attempts": 0,
-                "last_error": "",
-                "recipients": {},
-            }
-            for message in messages
-        ]
-    return rows
 
 
 async def write_alerts(connection: AsyncConnection, changes: Sequence[AlertChange]) -> None:

@@ -56,6 +56,7 @@ class EntryKind(StrEnum):
     NOTE = "note"
     NOTIFIED = "notified"
     NOT_DELIVERED = "not delivered"
+    WITHHELD = "withheld"
     RESOLVED = "resolved"
 
 

@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 MAX_AT_ONCE = 1000
 """Messages that one act may concern."""
 STATES = (PENDING, DELIVERED, DEAD, DROPPED)
-_SHOWN = [column for column in t.outbox.c if column.name not in ("payload", "recipients")]
+_HIDDEN = ("payload", "recipients", "expires_at", "origin_id")
+_SHOWN = [column for column in t.outbox.c if column.name not in _HIDDEN]
 
 
 class NoSuchMessageError(LookupError):
@@ -158,11 +159,11 @@ class Desk:
         over = await _over(connection, {row["incident_id"] for row in rows})
         for row in rows:
             if row["event"] != Event.FIRING.value and row["state"] == DEAD:
-                following[row["incident_id"], row["receiver"]].append(row)
+                following[row["queue"], row["receiver"]].append(row)
         chosen: dict[int, RowMapping] = {}
         refusals = []
         for row in rows:
-            later = [one for one in following[row["incident_id"], row["receiver"]] if one["id"] > row["id"]]
+            later = [one for one in following[row["queue"], row["receiver"]] if one["id"] > row["id"]]
             ends = row["incident_id"] not in over or any(one["event"] == "resolved" for one in later)
             why = self._refusal(row, ends or row["event"] != Event.FIRING.value)
             if why:
@@ -224,7 +225,7 @@ class Desk:
 
 
 def _shown(row: RowMapping) -> MessageRecord:
-    values = {column.name: row[column.name] for column in _SHOWN}
+    values = {column.name: row[column.name] for column in _SHOWN if column.name != "queue"}
     return MessageRecord(incident=values.pop("incident_id"), **values)
 
 
@@ -257,16 +258,16 @@ async def _where(connection: AsyncConnection, *conditions: ColumnElement[bool]) 
 
 async def _following(
     connection: AsyncConnection, rows: Sequence[RowMapping]
-) -> dict[tuple[int, str], list[RowMapping]]:
-    """By incident and receiver, what was to follow an alert: messages that wait, or were dropped with it."""
-    found: dict[tuple[int, str], list[RowMapping]] = defaultdict(list)
-    for some in pieces({row["incident_id"] for row in rows}):
+) -> dict[tuple[str, str], list[RowMapping]]:
+    """By queue and receiver, what was to follow an alert: messages that wait, or were dropped with it."""
+    found: dict[tuple[str, str], list[RowMapping]] = defaultdict(list)
+    for some in pieces({row["queue"] for row in rows}):
         waits = (t.outbox.c.state == PENDING) | (
             (t.outbox.c.state == DROPPED) & (t.outbox.c.last_error == UNTOLD)
         )
-        conditions = (t.outbox.c.incident_id.in_(some), t.outbox.c.event != Event.FIRING.value, waits)
+        conditions = (t.outbox.c.queue.in_(some), t.outbox.c.event != Event.FIRING.value, waits)
         for row in await _where(connection, *conditions):
-            found[row["incident_id"], row["receiver"]].append(row)
+            found[row["queue"], row["receiver"]].append(row)
     return found
 
 

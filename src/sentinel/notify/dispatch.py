@@ -1,15 +1,70 @@
-"""Dispatch: from news of an incident to messages for receivers. Pure."""
+"""Dispatch: from news of incidents to groups of alerts, and from these to the outbox."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, cast
+import asyncio
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sentinel.config.notify import AnyReceiver, RouteSettings
-from sentinel.incidents.news import Event, Message, News
-from sentinel.model.alert import Alert
+from sentinel.db import tables as t
+from sentinel.db.sql import Row, execute_many
+from sentinel.incidents.book import OWN, one_line
+from sentinel.incidents.news import Event, News
+from sentinel.incidents.rows import entry_row
+from sentinel.model.alert import Alert, AlertChange
+from sentinel.model.incident import Entry, EntryKind
+from sentinel.model.labels import Labels
+from sentinel.notify.decision import Circumstances, Matter, Obstacle, Question, decide
 from sentinel.notify.facts import facts_of
-from sentinel.notify.tree import Route
+from sentinel.notify.groups.group import Group, Letter, Member, Verdict
+from sentinel.notify.groups.judge import judge
+from sentinel.notify.groups.store import (
+    Joining,
+    Wanted,
+    due_groups,
+    groups_of,
+    hasten,
+    put_groups,
+    put_members,
+    read_groups,
+    write_messages,
+    write_verdicts,
+)
+from sentinel.notify.tree import ALL, INCIDENT, Grouping, Route
+
+AT_ONCE: Final = 500
+"""Groups looked at together."""
+TURN: Final = 200
+"""Alerts that are routed before others have their turn."""
+MAX_TEXT: Final = 500
+NAMED: Final = 20
+"""Incidents of one group whose timelines say that it waits."""
+OUTSIDE: Final = Grouping(wait=1.0, interval=300.0)
+"""What holds for groups whose route is no longer in the tree: they hear the end of what they know."""
+
+
+class Watch(Protocol):
+    """Keeps an eye on alerts, because they stand in the way of others."""
+
+    def observe(self, changes: Sequence[AlertChange]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An alert that fires, on its way through the tree."""
+
+    alert: Alert
+    incident: int
+    grouping: Labels
+    """Of the incident."""
+    is_fresh: bool = False
+    """It has only just fired."""
 
 
 class Dispatch:
@@ -17,6 +72,7 @@ class Dispatch:
     Args:
         route: the top of the tree; None: nobody is told.
         external_url: where people reach the pages; without a slash at the end.
+        circumstances: what may stand in the way of telling.
     """
 
     def __init__(
@@ -25,44 +81,208 @@ class Dispatch:
         receivers: Sequence[AnyReceiver],
         *,
         external_url: str,
+        circumstances: Circumstances | None = None,
+        watch: Sequence[Watch] = (),
     ) -> None:
-        self._route = Route.of(route) if route else None
+        self.route = Route.of(route) if route else None
+        self._routes = {one.grouping.id: one for one in _all(self.route)}
         self._receivers = {receiver.name: receiver for receiver in receivers}
         self._external_url = external_url
+        self.circumstances = circumstances or Circumstances()
+        self._watch = tuple(watch)
 
-    def messages(self, news: News) -> list[Message]:
-        """One message for each receiver that has to hear it.
+    def observe(self, changes: Sequence[AlertChange]) -> None:
+        for one in self._watch:
+            one.observe(changes)
 
-        A firing goes where the routes of its fresh alerts lead; everything after it goes to those who were
-        told, whatever the routes say by then.
+    async def tell(self, connection: AsyncConnection, news: Sequence[News], at: float) -> None:
+        """A firing goes where the routes of its fresh alerts lead; everything after it to those who were told."""
+        firing = [one for one in news if one.event is Event.FIRING]
+        fresh = (
+            Candidate(alert, one.incident.id, one.grouping, is_fresh=True)
+            for one in firing
+            for alert in one.alerts
+            if alert.fingerprint in one.fresh
+        )
+        numbers = set(await self.join(connection, fresh, at)) if firing else set()
+        over = {one.incident.id for one in news if one.event is Event.RESOLVED}
+        numbers |= set(await hasten(connection, over, at))
+        await self.flush(connection, at, await due_groups(connection, at, len(numbers), numbers))
+        for one in news:
+            if one.event is Event.ACKNOWLEDGED:
+                await self._acknowledged(connection, one, at)
+
+    async def flush(self, connection: AsyncConnection, at: float, numbers: Sequence[int]) -> None:
+        """Look at groups, and put what they have to tell into the outbox."""
+        for start in range(0, len(numbers), AT_ONCE):
+            groups = await read_groups(connection, numbers[start : start + AT_ONCE])
+            found = [(group, self.judged(group, at)) for group in groups]
+            await write_verdicts(connection, found, at)
+            rows: list[Row] = []
+            further: list[list[int]] = []
+            lines: list[Row] = []
+            for group, verdict in found:
+                for letter in verdict.letters:
+                    row, others = self._message(group, letter, at)
+                    rows.append(row)
+                    further.append(others)
+                lines += _withheld(group, verdict, at)
+            await write_messages(connection, rows, further)
+            await execute_many(connection, insert(t.timeline), lines)
+
+    async def join(
+        self, connection: AsyncConnection, candidates: Iterable[Candidate], at: float
+    ) -> Iterable[int]:
+        """Put alerts into the groups of this tree that they are not in yet.
+
+        Returns:
+            the numbers of their groups.
         """
-        receivers = self._fresh(news) if news.event is Event.FIRING else self._told(news)
-        return [
-            Message(name, news.event, cast("dict[str, Any]", self._facts(news, name))) for name in receivers
-        ]
+        wanted: dict[str, Wanted] = {}
+        joining: dict[tuple[str, str], Joining] = {}
+        for count, candidate in enumerate(candidates, 1):
+            fingerprint = candidate.alert.fingerprint
+            for one in self._wanted(candidate, at):
+                known = wanted.get(one.key)
+                if known is None or one.due_at < known.due_at:
+                    wanted[one.key] = one
+                is_anew = candidate.is_fresh and one.incident is not None
+                joining[one.key, fingerprint] = Joining(one.key, fingerprint, candidate.incident, is_anew)
+            if count % TURN == 0:
+                await asyncio.sleep(0)
+        numbers = await put_groups(connection, list(wanted.values()), at)
+        await put_members(connection, list(joining.values()), numbers)
+        return numbers.values()
 
-    def _fresh(self, news: News) -> Iterable[str]:
-        if self._route is None:
-            return ()
-        found: dict[str, None] = {}
-        for alert in news.alerts:
-            if alert.fingerprint in news.fresh:
-                found.update(dict.fromkeys(self._route.receivers(alert.labels)))
-        return [name for name in found if name in self._receivers]
+    def judged(self, group: Group, at: float) -> Verdict:
+        """What would be told of a group at this instant."""
+        receiver, route = self._receivers.get(group.receiver), self._route_of(group)
+        left = group.members
+        if receiver is None:
+            left = ()  # nobody hears it
+        elif route is None and group.incident is None:
+            left = tuple(one for one in left if one.was_told)  # the tree has other places for the rest
+        lost = frozenset(one.alert.fingerprint for one in group.members) - {
+            one.alert.fingerprint for one in left
+        }
+        if receiver is None or not left:
+            return Verdict(gone=lost)
 
-    def _told(self, news: News) -> Iterable[str]:
-        for name in sorted(news.told & self._receivers.keys()):
-            receiver = self._receivers[name]
-            wanted = receiver.send_resolved if news.event is Event.RESOLVED else receiver.send_acknowledged
-            if wanted:
-                yield name
+        def obstacles(member: Member, matter: Matter) -> Sequence[Obstacle]:
+            return decide(Question(member.alert, member.incident, matter, route), at, self.circumstances)
 
-    def _facts(self, news: News, receiver: str) -> object:
-        alerts = [alert for alert in news.alerts if self._concerns(alert, receiver)]
-        if news.event is not Event.RESOLVED:
-            alerts = [alert for alert in alerts if alert.is_open or alert.fingerprint in news.fresh]
-        alerts.sort(key=lambda alert: (alert.fingerprint not in news.fresh, -(alert.fired_at or 0.0)))
-        return facts_of(news, alerts or news.alerts, external_url=self._external_url)
+        grouping = route.grouping if route is not None else OUTSIDE
+        group = replace(group, members=left)
+        verdict = judge(group, grouping, obstacles, at, send_resolved=receiver.send_resolved)
+        return replace(verdict, gone=verdict.gone | lost)
 
-    def _concerns(self, alert: Alert, receiver: str) -> bool:
-        return self._route is not None and receiver in self._route.receivers(alert.labels)
+    def _wanted(self, candidate: Candidate, at: float) -> Iterable[Wanted]:
+        alert = candidate.alert
+        for route in self.route.match(alert.labels) if self.route is not None else ():
+            if route.receiver not in self._receivers:
+                continue
+            how = route.grouping
+            since = alert.fired_at if alert.fired_at is not None else at
+            due = max(at, since + how.wait)
+            if how.by is INCIDENT:
+                key = f"incident/{candidate.incident}/{route.receiver}"
+                labels, incident = candidate.grouping, candidate.incident
+            else:
+                labels, incident = alert.labels if how.by is ALL else alert.labels.only(*how.by), None
+                key = f"{how.id}:{labels}/{route.receiver}"
+            yield Wanted(key, how.id, route.receiver, labels, incident, how.interval, due)
+
+    def _message(self, group: Group, letter: Letter, at: float) -> tuple[Row, list[int]]:
+        """A row of the outbox, and the further incidents it tells of."""
+        members = sorted(
+            letter.members,
+            key=lambda one: (
+                one.alert.fingerprint not in letter.fresh,
+                not one.is_open,
+                -(one.alert.fired_at or 0.0),
+            ),
+        )
+        incidents = {one.incident.id: one.incident for one in members}
+        main = min(incidents.values(), key=lambda one: (not one.is_live, one.grade, one.id))
+        others = sorted(incidents.keys() - {main.id})
+        alerts = tuple(one.alert for one in members)
+        news = News(letter.event, at, main, group.labels, alerts, letter.fresh, letter.reason)
+        facts = facts_of(
+            news,
+            alerts,
+            external_url=self._external_url,
+            group_key=self._group_key(group),
+            title=f"{main.title} (+{len(members) - 1})" if others else "",
+            further=others,
+        )
+        return _row(group.receiver, _queue(group), news, dict(facts), at), others
+
+    def _route_of(self, group: Group) -> Route | None:
+        """The route that would put the group together today; None: the tree is another one by now."""
+        route = self._routes.get(group.route)
+        if route is None or route.receiver != group.receiver:
+            return None
+        by = route.grouping.by
+        if (by is INCIDENT) != (group.incident is not None):
+            return None
+        is_alike = group.incident is not None or all(
+            (one.alert.labels if by is ALL else one.alert.labels.only(*by)) == group.labels
+            for one in group.members
+        )
+        return route if is_alike else None
+
+    def _group_key(self, group: Group) -> str:
+        route = self._route_of(group)
+        if group.incident is not None or route is None:
+            return ""
+        return f"{route.grouping.key}:{group.labels}"
+
+    async def _acknowledged(self, connection: AsyncConnection, news: News, at: float) -> None:
+        """Those who were told of an incident hear who has taken it on, unless now is not their time."""
+        rows = []
+        for group in await groups_of(connection, news.incident.id):
+            receiver, route = self._receivers.get(group.receiver), self._route_of(group)
+            heard = [one for one in group.members if one.was_told and one.incident.id == news.incident.id]
+            if receiver is None or not receiver.send_acknowledged or not heard:
+                continue
+            if route is not None and self.circumstances.times(route, at):
+                continue
+            alerts = [one.alert for one in heard if one.is_open] or [one.alert for one in heard]
+            facts = facts_of(news, alerts, external_url=self._external_url, group_key=self._group_key(group))
+            rows.append(_row(group.receiver, _queue(group), news, dict(facts), at))
+        await execute_many(connection, insert(t.outbox), rows)
+
+
+def _all(route: Route | None) -> Iterable[Route]:
+    if route is not None:
+        yield route
+        for child in route.routes:
+            yield from _all(child)
+
+
+def _queue(group: Group) -> str:
+    return f"group/{group.id}" if group.incident is None else f"incident/{group.incident}"
+
+
+def _row(receiver: str, queue: str, news: News, facts: Mapping[str, Any], at: float) -> Row:
+    return {
+        "key": uuid.uuid4().hex,
+        "incident_id": news.incident.id,
+        "queue": queue,
+        "receiver": receiver,
+        "event": news.event.value,
+        "payload": facts,
+        "created_at": at,
+        "state": "pending",
+        "attempts": 0,
+        "last_error": "",
+        "recipients": {},
+    }
+
+
+def _withheld(group: Group, verdict: Verdict, at: float) -> Iterable[Row]:
+    """A line in the timelines of the incidents that somebody is not told of now, once for each reason."""
+    if verdict.withheld and verdict.withheld != group.withheld:
+        text = one_line(f"{group.receiver} is not told now: {verdict.withheld}", MAX_TEXT)
+        for number in sorted({one.incident.id for one in group.members})[:NAMED]:
+            yield entry_row(number, Entry(at, EntryKind.WITHHELD, OWN, text))

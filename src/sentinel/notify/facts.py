@@ -35,6 +35,11 @@ class Facts(TypedDict):
     external_url: str
     incident: int
     key: str
+    """Of the incident."""
+    group_key: str
+    """Of the notification group, as Alertmanager writes it."""
+    incidents: list[int]
+    """Further incidents that the message tells of."""
     state: str
     grade: str
     title: str
@@ -47,13 +52,23 @@ class Facts(TypedDict):
     alerts: list[AlertFacts]
     truncated: int
     total: int
-    """Alerts of the incident, told here or not."""
+    """Alerts of the incident, or of the group, told here or not."""
 
 
-def facts_of(news: News, alerts: Iterable[Alert], *, external_url: str) -> Facts:
+def facts_of(
+    news: News,
+    alerts: Iterable[Alert],
+    *,
+    external_url: str,
+    group_key: str = "",
+    title: str = "",
+    further: Iterable[int] = (),
+) -> Facts:
     """
     Args:
         alerts: those that concern the receiver, the most important first.
+        title: in place of the incident's.
+        further: incidents beside the news' own.
     """
     chosen = list(alerts)
     incident = news.incident
@@ -65,9 +80,11 @@ def facts_of(news: News, alerts: Iterable[Alert], *, external_url: str) -> Facts
         external_url=external_url,
         incident=incident.id,
         key=incident.key,
+        group_key=group_key or f"{{}}:{incident.key}",
+        incidents=list(further)[:MAX_ALERTS],
         state=incident.state.value,
         grade=incident.grade.value,
-        title=incident.title,
+        title=title or incident.title,
         target=incident.target,
         opened_at=incident.opened_at,
         acknowledged_by=incident.acknowledged_by,

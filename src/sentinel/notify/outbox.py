@@ -128,7 +128,12 @@ _MARK = (
 
 async def write_marks(db: Database, marks: Sequence[Mark]) -> None:
     """Write down what became of attempts, with their lines in the timelines."""
-    lines = [entry_row(mark.delivery.incident, line) for mark in marks for line in _lines(mark)]
+    lines = [
+        entry_row(incident, line)
+        for mark in marks
+        for line in _lines(mark)
+        for incident in (mark.delivery.incident, *mark.delivery.facts.get("incidents", ()))
+    ]
     async with db.transaction() as connection:
         await connection.execute(_MARK, [_mark_row(mark) for mark in marks])
         if lines:

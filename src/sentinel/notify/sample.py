@@ -26,6 +26,8 @@ def sample_facts(event: str, *, at: float, external_url: str, language: str = "e
         external_url=external_url,
         incident=0,
         key='SentinelTest{instance="test"}',
+        group_key='{}:SentinelTest{instance="test"}',
+        incidents=[],
         state={"resolved": "resolved", "acknowledged": "acknowledged"}.get(event, "open"),
         grade="IV",
         title=TEST_TITLE[language],

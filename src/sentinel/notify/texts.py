@@ -77,7 +77,10 @@ CALM = "#2e7d32"
 _REASONS = (
     (re.compile(r"opened"), "新开事件"),
     (re.compile(r"(\d+) more alerts?"), r"新增 \1 条告警"),
+    (re.compile(r"(\d+) alerts? (?:is|are) over"), r"\1 条告警已恢复"),
     (re.compile(r"all alerts are over"), "全部告警已恢复"),
+    (re.compile(r"still firing"), "仍在告警"),
+    (re.compile(r"still firing after it was muted"), "静默结束后仍在告警"),
     (re.compile(r"resolved by (.+)"), r"由 \1 手动关闭"),
     (re.compile(r"acknowledged by (.+)"), r"由 \1 确认"),
 )

@@ -119,7 +119,8 @@ class Upholder:
             pages: dict[tuple[int, str], str] = {}
             for incident, facts in await connection.execute(told):
                 page = f"{facts['external_url']}/incidents/{incident}"
-                pages |= {(incident, alert["fingerprint"]): page for alert in facts["alerts"]}
+                told_of = (incident, *facts.get("incidents", ()))
+                pages |= {(one, alert["fingerprint"]): page for alert in facts["alerts"] for one in told_of}
             query = (
                 select(t.incident_alert, t.incident.c.resolved_at.label("incident_resolved_at"))
                 .join(t.incident, t.incident.c.id == t.incident_alert.c.incident_id)

@@ -98,6 +98,7 @@ ZH_CN: Mapping[str, str] = {
     "note": "备注",
     "notified": "已通知",
     "not delivered": "未送达",
+    "withheld": "暂不通知",
     "All incidents": "全部事件",
 }
 

@@ -18,7 +18,6 @@ def news(
     alerts: Sequence[Alert] | None = None,
     *,
     fresh: Sequence[Alert] | None = None,
-    told: Sequence[str] = (),
     title: str = "sw1 is down",
 ) -> News:
     everything = tuple(alerts if alerts is not None else [alert()])
@@ -33,7 +32,6 @@ def news(
         Labels(alertname="Down", instance="sw1"),
         everything,
         frozenset(one.fingerprint for one in new),
-        frozenset(told),
         "opened",
     )
 

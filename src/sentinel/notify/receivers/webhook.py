@@ -67,7 +67,7 @@ def payload(facts: Facts, *, receiver: str) -> dict[str, Any]:
     annotations = [alert["annotations"] for alert in facts["alerts"]]
     return {
         "version": "4",
-        "groupKey": f"{{}}:{facts['key']}",
+        "groupKey": facts["group_key"],
         "truncatedAlerts": facts["truncated"],
         "status": "firing" if is_firing else "resolved",
         "receiver": receiver,
