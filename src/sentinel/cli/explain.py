@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,8 +13,11 @@ from sentinel.cli.output import Output, OutputOption, plain, show_json
 from sentinel.model.problem import UnusableError
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from sentinel.config.document import Document, Path
-    from sentinel.notify.tree import Step
+    from sentinel.notify.intervals import Intervals
+    from sentinel.notify.tree import Grouping, Step
 
 app = typer.Typer(help="Explain a decision.", no_args_is_help=True)
 
@@ -31,16 +35,18 @@ def route(
     config: ConfigPath,
     output: OutputOption = Output.TABLE,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --output json.")] = False,
+    time: Annotated[str, typer.Option(help="When: Unix seconds or RFC 3339; else now.")] = "",
 ) -> None:
-    """Show the way that an alert with these labels takes through the routes, and who is told.
+    """Show the way that an alert with these labels takes through the routes, who is told, and in which groups.
 
     Needs no daemon. A label that is not given is empty.
     """
     from sentinel.config.notify import routing_problems
     from sentinel.config.settings import load_document
+    from sentinel.notify.intervals import Intervals
     from sentinel.notify.tree import Route
 
-    wanted = _labels(labels)
+    wanted, at = _labels(labels), _instant(time)
     with problems_told():
         settings, document = load_document(config)
         problems = routing_problems(document, settings.route, settings.receiver, settings.time_interval)
@@ -49,13 +55,29 @@ def route(
     if settings.route is None:
         fail("there is no [route]: incidents are opened and nobody is told")
     step = Route.of(settings.route).walk(wanted)
+    zone = settings.daemon.timezone
+    scene = _Scene(document, wanted, Intervals.of(settings.time_interval, zone), zone, at)
+    told = list(dict.fromkeys(scene.told(step)))
     if as_json or output is Output.JSON:
-        answer = {"labels": wanted, "receivers": list(step.receivers)}
-        show_json(answer | {"route": _shown(step, ("route",), document, wanted)})
+        answer = {"labels": wanted, "receivers": list(step.receivers), "told_now": told}
+        show_json(answer | {"at": at, "route": scene.shown(step, ("route",))})
         return
-    for line in _lines(step, ("route",), document, wanted):
+    for line in scene.lines(step, ("route",)):
         typer.echo(plain(line))
+    if told != list(step.receivers):
+        typer.echo(plain(f"told now: {', '.join(told) or 'nobody'}"))
     typer.echo(plain(f"receivers: {', '.join(step.receivers)}"))
+
+
+def _instant(text: str) -> float:
+    import time as clock
+
+    from sentinel.web.formats import parse_instant
+
+    try:
+        return parse_instant(text) if text else clock.time()
+    except ValueError as error:
+        fail(str(error), 2)
 
 
 def _labels(text: str) -> dict[str, str]:
@@ -76,21 +98,89 @@ def _labels(text: str) -> dict[str, str]:
     return found
 
 
-def _lines(step: Step, path: Path, document: Document, labels: Mapping[str, str]) -> Iterator[str]:
-    """A line for each route, indented as deep as it is."""
-    place = document.place(path)
-    matchers = ", ".join(str(matcher) for matcher in step.route.matchers)
-    name = (matchers or "everything") + (" (continue)" if step.route.continues else "")
-    told = {
-        "takes": f"takes it: {step.route.receiver}",
-        "passes": "matches; see below",
-        "refuses": f"no: {_why(step, labels)}",
-        "skipped": "not looked at",
-    }[step.turn.value]
-    indent = "  " * (len(path) // 2)
-    yield f"{document.file}:{place.line}:  {indent}{name}  – {told}"
-    for index, below in enumerate(step.below):
-        yield from _lines(below, (*path, "routes", index), document, labels)
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What the routes are shown against."""
+
+    document: Document
+    labels: Mapping[str, str]
+    intervals: Intervals
+    zone: ZoneInfo
+    at: float
+
+    def told(self, step: Step) -> Iterator[str]:
+        """Receivers of the routes that tell at this instant."""
+        if step.turn.value == "takes" and not self.intervals.closed(step.route.grouping, self.at):
+            yield step.route.receiver
+        for below in step.below if step.has_it else ():
+            yield from self.told(below)
+
+    def lines(self, step: Step, path: Path) -> Iterator[str]:
+        """A line for each route, indented as deep as it is, and how it tells the alert if it takes it."""
+        matchers = ", ".join(str(matcher) for matcher in step.route.matchers)
+        name = (matchers or "everything") + (" (continue)" if step.route.continues else "")
+        told = {
+            "takes": f"takes it: {step.route.receiver}",
+            "passes": "matches; see below",
+            "refuses": f"no: {_why(step, self.labels)}",
+            "skipped": "not looked at",
+        }[step.turn.value]
+        start = f"{self.document.file}:{self.document.place(path).line}:  {'  ' * (len(path) // 2)}"
+        yield f"{start}{name}  – {told}"
+        if step.turn.value == "takes":
+            grouping = step.route.grouping
+            yield f"{start}    {_groups(grouping)}"
+            for key, names in (("tells nobody", grouping.mute), ("tells only", grouping.active)):
+                yield from (f"{start}    {key} during {one}: {self._state(one)}" for one in names)
+        for index, below in enumerate(step.below):
+            yield from self.lines(below, (*path, "routes", index))
+
+    def _state(self, name: str) -> str:
+        from datetime import datetime
+
+        is_in, until = self.intervals.state(name, self.at)
+        if until is None:
+            return "now, and for a year at least" if is_in else "not now, nor within a year"
+        change = datetime.fromtimestamp(until, self.zone).strftime("%Y-%m-%d %H:%M %Z")
+        return f"now, until {change}" if is_in else f"not now, from {change} on"
+
+    def shown(self, step: Step, path: Path) -> dict[str, Any]:
+        grouping = step.route.grouping
+        return {
+            "line": self.document.place(path).line,
+            "receiver": step.route.receiver,
+            "matchers": [str(matcher) for matcher in step.route.matchers],
+            "continue": step.route.continues,
+            "turn": step.turn.value,
+            "missed": [
+                {"matcher": str(matcher), "value": self.labels.get(matcher.name, "")}
+                for matcher in step.missed
+            ],
+            "group_by": [grouping.by] if isinstance(grouping.by, str) else list(grouping.by),
+            "group_wait": grouping.wait,
+            "group_interval": grouping.interval,
+            "repeat_interval": grouping.repeat,
+            "mute_time_intervals": [self._interval(name) for name in grouping.mute],
+            "active_time_intervals": [self._interval(name) for name in grouping.active],
+            "routes": [self.shown(below, (*path, "routes", index)) for index, below in enumerate(step.below)],
+        }
+
+    def _interval(self, name: str) -> dict[str, Any]:
+        is_in, until = self.intervals.state(name, self.at)
+        return {"name": name, "is_in": is_in, "until": until}
+
+
+def _groups(grouping: Grouping) -> str:
+    """How a route groups and when it tells, in words."""
+    from sentinel.model.durations import format_duration
+    from sentinel.notify.tree import ALL, INCIDENT
+
+    whole = {INCIDENT: "a group for each incident", ALL: "each alert by itself", (): "all in one group"}
+    groups = whole.get(grouping.by) or f"grouped by {', '.join(grouping.by)}"
+    first = f"told after {format_duration(grouping.wait)}" if grouping.wait else "told at once"
+    news = f"every {format_duration(grouping.interval)}" if grouping.interval else "at once"
+    again = f"repeated after {format_duration(grouping.repeat)}" if grouping.repeat else "never repeated"
+    return f"{groups}; {first}, news {news}, {again}"
 
 
 def _why(step: Step, labels: Mapping[str, str]) -> str:
@@ -100,20 +190,3 @@ def _why(step: Step, labels: Mapping[str, str]) -> str:
         else f"{matcher.name} is missing"
         for matcher in step.missed
     )
-
-
-def _shown(step: Step, path: Path, document: Document, labels: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "line": document.place(path).line,
-        "receiver": step.route.receiver,
-        "matchers": [str(matcher) for matcher in step.route.matchers],
-        "continue": step.route.continues,
-        "turn": step.turn.value,
-        "missed": [
-            {"matcher": str(matcher), "value": labels.get(matcher.name, "")} for matcher in step.missed
-        ],
-        "routes": [
-            _shown(below, (*path, "routes", index), document, labels)
-            for index, below in enumerate(step.below)
-        ],
-    }

@@ -1,4 +1,4 @@
-"""Groups, time intervals and inhibit rules of an Alertmanager: amtool takes what Sentinel takes, no more and no less."""
+"""Groups, time intervals and inhibit rules of an Alertmanager: amtool takes what Sentinel takes, nothing else."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from sentinel.model.problem import UnusableError
 from sentinel.notify.tree import Grouping, Route
 
 HOOK = '[[receiver]]\nname = "ops"\nkind = "webhook"\nurl = "http://127.0.0.1:1/"\n'
+HOW_TO = Path(__file__).parents[3] / "docs/how-to/route-and-group.md"
 NIGHT = '[[time_interval]]\nname = "night"\n'
 TOP = '[route]\nreceiver = "ops"\n'
 BELOW = "[[route.routes]]\n"
@@ -150,3 +153,10 @@ def test_times_of_nothing_are_fine_where_incidents_are_told() -> None:
 def test_every_label_can_be_written(name: str) -> None:
     assert label_name(label_text(name)) == name
     assert read_group_by([label_text(name)]) == (name,)
+
+
+def test_what_the_how_to_says_loads() -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", HOW_TO.read_text(), re.DOTALL)
+    assert len(blocks) == 3
+    hooks = "".join(HOOK.replace("ops", name) for name in ("duty", "pager", "network"))
+    assert problems("\n".join(blocks) + hooks) == []
