@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 from pydantic_core import PydanticUndefined
 
 from docs.metrics import metrics_reference
@@ -119,7 +119,7 @@ def _default(info: Any) -> str:
         return "–"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    if isinstance(value, float):
+    if isinstance(value, float) and any(isinstance(one, BeforeValidator) for one in info.metadata):
         return f"`{format_duration(value)}`"
     if isinstance(value, tuple):
         return ", ".join(f"`{item}`" for item in value)

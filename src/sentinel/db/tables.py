@@ -177,6 +177,29 @@ notify_member = Table(
 """Alerts of a group, as incident_alert has them, and what was last told of each: nothing (empty), firing, or muted
 (firing, and left out of a later message)."""
 
+silence = Table(
+    "silence",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("matchers", JSON, nullable=False),
+    Column("targets", JSON, nullable=False),
+    Column("with_dependants", Integer, nullable=False),
+    Column("starts_at", Float, nullable=False),
+    Column("ends_at", Float, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("over_at", Float),
+    Column("created_by", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("change", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("reminded_at", Float),
+    Column("ended_told_at", Float),
+)
+"""Silences and maintenance windows, as their room's Silence has them: read whole at the start, kept in memory."""
+
 audit = Table(
     "audit",
     metadata,

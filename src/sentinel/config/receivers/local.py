@@ -10,6 +10,7 @@ from sentinel.config.address import split_address
 from sentinel.config.document import Written
 from sentinel.config.receivers.base import Receiver, TlsReceiver
 from sentinel.config.traps import Network
+from sentinel.config.types import Duration
 
 Facility = Literal[
     "kern",
@@ -65,6 +66,10 @@ class NotifySettings(Written):
     """Receivers may start programs (kind command, and sms with command)."""
     programs: tuple[Program, ...] = ()
     """Whole paths of the programs that they may start."""
+    silence_warn_share: float = Field(default=0.25, gt=0, le=1)
+    """Who writes a silence that matches a greater share of the open alerts is warned."""
+    silence_reminder: Duration = 900.0
+    """How long before their end people are reminded of silences at least twice as long; "0": not at all."""
 
 
 class CommandSettings(Receiver):

@@ -1,0 +1,1 @@
+"""Silences and maintenance windows: what people do not want to be told, until when, and why."""
