@@ -92,9 +92,9 @@ class Rate:
             starts[:, None],
             ends[:, None],
         )
-        lost = cut.fallen(look) if self.kind.is_counter else None
-        if lost is not None:
-            change += lost
+        if self.kind.is_counter:
+            series, lost = cut.fallen(look)
+            change[:, series] += lost
         return self._extrapolated(change, start, reach.of(cut.slots), self.source.seconds), count >= 2
 
     def _of_piece(self, piece: Piece, span: Span, context: Context) -> tuple[Floats, Mask]:

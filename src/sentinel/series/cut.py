@@ -197,49 +197,50 @@ class Cut:
         return Samples(values.reshape(rows, -1), count, stamps.reshape(rows, -1), slots)
 
     @cached_property
-    def falls(self) -> Floats | None:
-        """[k, series] what a counter stood at where it fell with sample k, 0 elsewhere; None: none fell."""
-        before, after = self.cells[:-1], self.cells[1:]
-        fell = after < before
-        if not fell.any():
-            return None
-        fell &= (np.arange(1, len(self.cells))[:, None] < self.polls)[:, self.slots]
-        if not fell.any():
-            return None
-        falls = np.zeros(self.cells.shape)
-        np.copyto(falls[1:], before, where=fell)
-        return falls
+    def falls(self) -> tuple[Index, Floats]:
+        """Which series are counters that fell, and [k, those] what they stood at where they fell with sample k, 0
+        elsewhere."""
+        fell = self.cells[1:] < self.cells[:-1]
+        falling = np.flatnonzero(fell.any(axis=0))
+        fell, cells = fell[:, falling], self.cells[:, falling]
+        fell &= np.arange(1, len(self.cells))[:, None] < self.polls[self.slots[falling]]
+        falls = np.zeros(cells.shape)
+        np.copyto(falls[1:], cells[:-1], where=fell)
+        held = falls.any(axis=0)
+        return (falling, falls) if held.all() else (falling[held], falls[:, held])
 
-    def fallen(self, look: Look) -> Floats | None:
-        """[window, series]: what counters lost by starting anew inside the window; None: nothing anywhere."""
-        falls = self.falls
-        if falls is None:
-            return None
-        lost = np.zeros((len(look.first), self.series))
-        falling = np.flatnonzero(falls.any(axis=0))
-        sums = np.cumsum(falls[:, falling], axis=0)
+    def fallen(self, look: Look) -> tuple[Index, Floats]:
+        """Which series are counters that started anew, and [window, those] what they lost by that inside the
+        window."""
+        falling, falls = self.falls
+        lost = np.zeros((len(look.first), len(falling)))
+        if not len(falling):
+            return falling, lost
+        sums = np.cumsum(falls, axis=0)
         # Differences of running sums are exact for whole numbers alone.
-        whole = (falls[:, falling] == np.rint(falls[:, falling])).all(axis=0) & (np.abs(sums[-1]) < _EXACT)
-        self._by_sums(look, falling[whole], sums[:, whole], lost)
-        self._one_by_one(look, falling[~whole], falls[:, falling[~whole]], lost)
+        whole = (falls == np.rint(falls)).all(axis=0) & (np.abs(sums[-1]) < _EXACT)
+        slots = self.slots[falling]
+        lost[:, whole] = self._by_sums(look, slots[whole], sums[:, whole])
+        lost[:, ~whole] = self._one_by_one(look, slots[~whole], falls[:, ~whole])
+        return falling, lost
+
+    def _by_sums(self, look: Look, slots: Index, sums: Floats) -> Floats:
+        columns = np.arange(len(slots))
+        first = np.minimum(look.first[:, slots], len(sums) - 1)
+        last = np.maximum(look.end[:, slots] - 1, first)
+        lost: Floats = sums[last, columns] - sums[first, columns]
         return lost
 
-    def _by_sums(self, look: Look, series: Index, sums: Floats, lost: Floats) -> None:
-        if len(series):
-            slots, columns = self.slots[series], np.arange(len(series))
-            first = np.minimum(look.first[:, slots], len(sums) - 1)
-            last = np.maximum(look.end[:, slots] - 1, first)
-            lost[:, series] = sums[last, columns] - sums[first, columns]
-
-    def _one_by_one(self, look: Look, series: Index, falls: Floats, lost: Floats) -> None:
-        slots = self.slots[series]
-        if not len(series):
-            return
+    def _one_by_one(self, look: Look, slots: Index, falls: Floats) -> Floats:
+        lost = np.zeros((len(look.first), len(slots)))
+        if not len(slots):
+            return lost
         for number, (first, end) in enumerate(zip(look.first[:, slots], look.end[:, slots], strict=True)):
             low, high = int(first.min()) + 1, int(end.max())
             if low < high:
                 part, rows = falls[low:high], np.arange(low, high)[:, None]
-                lost[number, series] = np.where((rows > first) & (rows < end), part, 0.0).sum(axis=0)
+                lost[number] = np.where((rows > first) & (rows < end), part, 0.0).sum(axis=0)
+        return lost
 
 
 def _moved(cells: Floats, order: Index, slots: Index) -> Floats:

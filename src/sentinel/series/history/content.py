@@ -35,13 +35,17 @@ class Contents:
         self._about: Cache[_About] = Cache(_ABOUT, lambda _: 1)
         self._values: Cache[Floats] = Cache(_VALUES, lambda values: values.nbytes)
 
-    def of(self, file: HistoryFile, window: int, bundle: int) -> ChunkContent:
+    def of(self, file: HistoryFile, window: int, bundle: int, *, is_split: bool) -> ChunkContent:
         """
+        Args:
+            is_split: the window goes on after what is asked for: the rest of it is likely to be asked for next.
         Raises:
             DamagedError: it is not what was written.
             OSError: it cannot be read.
         """
-        return ChunkContent((self._about, self._values), self._told, file, window, bundle)
+        return ChunkContent(
+            (self._about, self._values), self._told, file, (window, bundle), is_split=is_split
+        )
 
 
 class ChunkContent:
@@ -52,15 +56,21 @@ class ChunkContent:
         kept: tuple[Cache[_About], Cache[Floats]],
         told: Told,
         file: HistoryFile,
-        window: int,
-        bundle: int,
+        place: tuple[int, int],
+        *,
+        is_split: bool,
     ) -> None:
+        """
+        Args:
+            place: window and bundle.
+        """
         about, self._values = kept
         self._told = told
         self._file = file
-        self._place = (bundle, window)
+        self._place = place
+        self._is_split = is_split
         self._read: Chunk | None = None
-        self._key = (file.id, window, bundle)
+        self._key = (file.id, *place)
         self._about = about.get(self._key, self._look)
 
     @property
@@ -76,6 +86,8 @@ class ChunkContent:
             if rows is None:
                 return self._values.get(self._key, lambda: self._unpack(None))
             known = self._values.peek(self._key)
+            if known is None and self._is_split:
+                known = self._values.get(self._key, lambda: self._unpack(None))
             if known is not None:
                 return known[rows]
             return self._values.get((*self._key, rows.tobytes()), lambda: self._unpack(rows))
@@ -95,7 +107,8 @@ class ChunkContent:
     def _chunk(self) -> Chunk:
         if self._read is None:
             try:
-                self._read = Chunk.of(self._file.chunk(*self._place))
+                window, bundle = self._place
+                self._read = Chunk.of(self._file.chunk(bundle, window))
             except ValueError as error:
                 raise DamagedError(f"{self._file.path.name}: {error}") from error
         return self._read

@@ -255,8 +255,27 @@ def _few(one: Columns, content: Content, few: Thinned, sources: Index) -> Floats
         return None
     if len(one.columns) < values.shape[1]:
         values = values[:, one.places]
-    where = np.minimum(np.searchsorted(wanted, rows), len(wanted) - 1)
-    if (where == where[:, :1]).all():
-        return values if len(where) == len(wanted) else values[where[:, 0]]
-    cells: Floats = values[where[:, one.giver_of], np.arange(values.shape[1])]
+    place = np.zeros(int(rows.max(initial=0)) + 1, np.intp)
+    place[wanted] = np.arange(len(wanted))
+    return _rows_of(values, place[rows], one.giver_of)
+
+
+def _rows_of(values: Floats, rows: Index, source_of: Index) -> Floats:
+    """Other rows for the columns of each source. Most sources want the same ones: whole rows are cheaper.
+
+    Args:
+        rows: [row, source]
+        source_of: [column]
+    """
+    alike: dict[bytes, list[int]] = {}
+    for source, own in enumerate(np.ascontiguousarray(rows.T)):
+        alike.setdefault(own.tobytes(), []).append(source)
+    groups = sorted(alike.values(), key=len, reverse=True)
+    common = rows[:, groups[0][0]]
+    if len(groups) == 1 and len(common) == len(values) and (common == np.arange(len(values))).all():
+        return values
+    cells = values[common]
+    for sources in groups[1:]:
+        columns = np.flatnonzero(np.isin(source_of, sources))
+        cells[:, columns] = values[rows[:, sources[0]][:, None], columns]
     return cells

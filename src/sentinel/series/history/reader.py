@@ -182,7 +182,10 @@ class HistoryReader:
                 one = plan.bundles[place]
                 with self._told(file.path):
                     query.charge(len(one.columns) * min(query.polls(span, interval), len(stamps.stamps)))
-                    parts.append((one, self._contents.of(file, window.id, chosen[place].number)))
+                    content = self._contents.of(
+                        file, window.id, chosen[place].number, is_split=window.stop > query.last
+                    )
+                    parts.append((one, content))
             assembly.begin()
             put_window(assembly, parts, Polled(stamps, query, window.shift))
             assembly.end()
