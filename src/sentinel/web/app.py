@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry
@@ -14,6 +16,8 @@ import sentinel
 from sentinel.db.database import is_passing
 from sentinel.incidents.incidents import NoSuchIncidentError, NotPossibleError
 from sentinel.notify.desk import NoSuchMessageError
+from sentinel.notify.mutes.drafts import InvalidSilenceError
+from sentinel.notify.mutes.silences import NoSuchSilenceError
 from sentinel.web.assets import Assets
 from sentinel.web.guard import Guard
 from sentinel.web.live import Live
@@ -28,6 +32,7 @@ from sentinel.web.prometheus import answer_error, failure, prometheus_router
 from sentinel.web.receiving import receiving_route
 from sentinel.web.rendering import Rendering
 from sentinel.web.seams import Faces
+from sentinel.web.silences import silence_router
 
 OWN_API = "/api/sentinel/"
 PROMETHEUS_API = "/api/v1/"
@@ -57,6 +62,8 @@ def create_app(faces: Faces, registry: CollectorRegistry) -> FastAPI:
     app.include_router(own_router(faces, live))
     if faces.outbox is not None:
         app.include_router(outbox_router(faces.outbox))
+    if faces.silences is not None:
+        app.include_router(silence_router(faces, faces.silences))
     app.include_router(prometheus_router(faces))
     app.include_router(page_router(faces, pages, live, assets))
     _add_error_answers(app, pages)
@@ -77,11 +84,13 @@ def _add_error_answers(app: FastAPI, pages: Pages) -> None:
             return pages.missing(request)
         return PlainTextResponse(text + "\n", status)
 
-    async def not_there(request: Request, error: Exception) -> Response:
-        return refused(request, 404, str(error))
+    def saying(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
+        """Answers with the error's own words."""
 
-    async def not_possible(request: Request, error: Exception) -> Response:
-        return refused(request, 409, str(error))
+        async def answer(request: Request, error: Exception) -> Response:
+            return refused(request, status, str(error))
+
+        return answer
 
     async def unreadable(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -106,9 +115,11 @@ def _add_error_answers(app: FastAPI, pages: Pages) -> None:
         return refused(request, 500, "internal error; the daemon's log says more")
 
     app.add_exception_handler(ApiError, answer_error)
-    app.add_exception_handler(NoSuchIncidentError, not_there)
-    app.add_exception_handler(NoSuchMessageError, not_there)
-    app.add_exception_handler(NotPossibleError, not_possible)
+    app.add_exception_handler(NoSuchIncidentError, saying(404))
+    app.add_exception_handler(NoSuchMessageError, saying(404))
+    app.add_exception_handler(NoSuchSilenceError, saying(404))
+    app.add_exception_handler(NotPossibleError, saying(409))
+    app.add_exception_handler(InvalidSilenceError, saying(422))
     app.add_exception_handler(RequestValidationError, unreadable)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(DBAPIError, database_busy)

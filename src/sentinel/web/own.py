@@ -137,7 +137,7 @@ def own_router(faces: Faces, live: Live) -> APIRouter:
 
     @router.get("/alerts", operation_id="listAlerts")
     async def alerts(state: Annotated[list[AlertState] | None, Query()] = None) -> list[AlertShown]:
-        return [_alert(alert) for alert in faces.alerts.active() if not state or alert.state in state]
+        return [alert_shown(alert) for alert in faces.alerts.active() if not state or alert.state in state]
 
     @router.get("/incidents", operation_id="listIncidents")
     async def incidents(
@@ -154,7 +154,7 @@ def own_router(faces: Faces, live: Live) -> APIRouter:
         story = await faces.incidents.show(number)
         return StoryShown(
             incident=_incident(story.incident),
-            alerts=[_alert(alert) for alert in story.alerts],
+            alerts=[alert_shown(alert) for alert in story.alerts],
             timeline=[_entry(entry) for entry in story.entries],
             deliveries=[DeliveryShown(**asdict(one)) for one in story.deliveries],
         )
@@ -215,7 +215,7 @@ def _poll(status: PollStatus) -> PollShown:
     )
 
 
-def _alert(alert: Alert) -> AlertShown:
+def alert_shown(alert: Alert) -> AlertShown:
     return AlertShown(
         fingerprint=alert.fingerprint,
         name=alert.name,

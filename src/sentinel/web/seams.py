@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from sentinel.collect.poll import PollStatus
 from sentinel.collect.probes.resolve import Policy
 from sentinel.collect.snmp.on_demand import Scrape
+from sentinel.config.matchers import Matcher as LabelMatcher
 from sentinel.incidents.incidents import IncidentRecord
 from sentinel.model.alert import Alert
 from sentinel.model.batch import Family, Reading
@@ -20,6 +21,9 @@ from sentinel.model.labels import Labels
 from sentinel.model.problem import Problem
 from sentinel.model.target import Target
 from sentinel.notify.desk import MessageRecord
+from sentinel.notify.mutes.mutes import Mutes
+from sentinel.notify.mutes.preview import Preview
+from sentinel.notify.mutes.silence import Draft, Kind, Silence, State
 from sentinel.promql.service import Question, Reply
 from sentinel.promql.value import Value
 from sentinel.rules.status import GroupStatus
@@ -274,6 +278,42 @@ class Outbox(Protocol):
     async def drop(self, numbers: Sequence[int], actor: str, reason: str, /) -> Sequence[MessageRecord]: ...
 
 
+class SilenceList(Protocol):
+    """Silences and maintenance windows as people read them."""
+
+    @property
+    def mutes(self) -> Mutes:
+        """What they mute now."""
+        ...
+
+    def get(self, id_: str, kind: Kind | None, /) -> Silence:
+        """Raises: NoSuchSilenceError."""
+        ...
+
+    def list(
+        self,
+        *,
+        kind: Kind | None,
+        states: Collection[State],
+        matchers: Sequence[LabelMatcher],
+        created_by: str,
+    ) -> Sequence[Silence]: ...
+
+
+class SilenceActs(Protocol):
+    """What people do with them. Each raises InvalidSilenceError or NoSuchSilenceError."""
+
+    def preview(self, draft: Draft, actor: str, /) -> Preview: ...
+
+    async def put(self, draft: Draft, actor: str, /) -> Silence: ...
+
+    async def expire(self, id_: str, actor: str, kind: Kind | None, /) -> Silence: ...
+
+
+class Silences(SilenceList, SilenceActs, Protocol):
+    """Both sides of silences."""
+
+
 Reload = Callable[[], Awaitable[Sequence[Problem]]]
 """Read the whole configuration again. Empty: it is in force; otherwise nothing has changed."""
 
@@ -312,6 +352,7 @@ class Faces:
     receiving: Receiving | None = None
     """None: samples from others are not taken."""
     outbox: Outbox | None = None
+    silences: Silences | None = None
 
 
 GRADES = tuple(Grade)

@@ -46,6 +46,10 @@ _ELSEWHERE = ("BYHOUR", "BYMINUTE", "BYSECOND")
 _UNSUPPORTED = ("BYWEEKNO", "BYYEARDAY")
 
 
+class NotGivenError(ValueError):
+    """The rule is a rule, and does not give the first day."""
+
+
 @dataclass(frozen=True, slots=True)
 class Until:
     """The last moment at which a window may begin."""
@@ -87,7 +91,7 @@ class CalendarRule:
         rule = _parsed(text, first)
         if not rule.gives(first):
             named = f"{first.isoformat()}, {calendar.day_name[first.weekday()]}"
-            raise ValueError(f"the first window begins on {named}, a day that {text!r} does not give")
+            raise NotGivenError(f"the first window begins on {named}, a day that {text!r} does not give")
         return rule
 
     def gives(self, day: date) -> bool:

@@ -92,7 +92,7 @@ class Mutes:
     """All silences and maintenance windows there are; reading never touches the database.
 
     Args:
-        dependants: asked for each maintenance window that includes them, again after `adopt`.
+        dependants: asked for each maintenance window that includes them.
     """
 
     def __init__(self, dependants: Dependants = lambda _: ()) -> None:
@@ -113,6 +113,12 @@ class Mutes:
     def matching(self, labels: Mapping[str, str]) -> Sequence[Silence]:
         """Silences and windows that concern these labels and are not over, whether they have begun or not."""
         return [one.silence for one in self._matching(labels)]
+
+    def targets(self, silence: Silence) -> Collection[str]:
+        """Targets in a maintenance window, with those that go along."""
+        known = self._all.get(silence.id)
+        compiled = known if known is not None and known.silence is silence else self.compiled(silence)
+        return compiled.targets or ()
 
     def get(self, id_: str) -> Silence | None:
         found = self._all.get(id_)
@@ -154,7 +160,7 @@ class Mutes:
         self._known.clear()
 
     def adopt(self, at: float) -> None:
-        """Other targets, or other parents of them."""
+        """Other targets, or other parents of them: `dependants` answers otherwise now."""
         self.put([one.silence for one in self._all.values() if one.silence.with_dependants], at)
 
     def compiled(self, silence: Silence) -> Compiled:

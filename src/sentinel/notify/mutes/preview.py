@@ -17,6 +17,8 @@ FEW = 1
 class Preview:
     """Open alerts that a silence or a window concerns, whether it has begun or not."""
 
+    silence: Silence
+    """As it would be written."""
     matched: tuple[Alert, ...]
     open: int
     """How many there are."""
@@ -38,4 +40,4 @@ def preview(mutes: Mutes, silence: Silence, alerts: Sequence[Alert], share: floa
         warning = (
             f"it matches {of} ({len(matched) / len(is_open):.0%}; more than {share:.0%}): is that meant?"
         )
-    return Preview(matched, len(is_open), warning)
+    return Preview(silence, matched, len(is_open), warning)

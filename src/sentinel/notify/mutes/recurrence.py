@@ -50,7 +50,7 @@ class Recurrence:
         """
         if first.end - first.start > LONGEST:
             raise ValueError("a window that recurs may last 31 days at most")
-        found = _zone(zone)
+        found = find_zone(zone)
         days = CalendarRule.parse(rule, _wall(first.start, found).date())
         made = cls(rule.strip(), zone, first, days, found)
         if not made._begins_in_time(days.first):
@@ -117,7 +117,8 @@ def _wall(at: float, zone: ZoneInfo) -> datetime:
     return datetime.fromtimestamp(at, zone).replace(tzinfo=None, fold=0)
 
 
-def _zone(name: str) -> ZoneInfo:
+def find_zone(name: str) -> ZoneInfo:
+    """Raises: ValueError: there is no such zone."""
     try:
         if len(name) > MAX_ZONE:
             raise ValueError

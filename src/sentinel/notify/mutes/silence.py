@@ -72,6 +72,16 @@ class Silence:
             return Window(over, over)
         return Window(found.start, min(found.end, over))
 
+    def windows(self, at: float, most: int) -> list[Window]:
+        """The window that an instant is in, and those to come."""
+        found: list[Window] = []
+        while len(found) < most:
+            window = self.window(found[-1].end if found else at)
+            if window.end <= (found[-1].end if found else at):
+                break
+            found.append(window)
+        return found
+
     def last_end(self, at: float) -> float | None:
         """When a window of it ended last; None: none has."""
         if self.recurrence is None or (self.over_at is not None and self.over_at <= at):
