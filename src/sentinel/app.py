@@ -89,8 +89,10 @@ async def _run(path: Path) -> None:
         numbers = await stack.enter_async_context(_interface_numbers(db, running))
         drivers = Drivers(clock, registry, ssh_connects=settings.collect.ssh_connects, numbers=numbers)
         stack.push_async_callback(drivers.close)
-        telling = Telling(db, running, clock, registry)
-        stack.push_async_callback(telling.close)
+        loops = PollLoops(head, clock, registry, concurrency=settings.collect.concurrency)
+        telling = await stack.enter_async_context(
+            Telling.open(db, running, clock, registry, is_down=loops.is_down)
+        )
         ledger = Ledger(
             db,
             telling.dispatch,
@@ -100,7 +102,6 @@ async def _run(path: Path) -> None:
             committed=telling.committed,
         )
         incidents = Incidents(db, clock, telling.dispatch, committed=telling.committed)
-        loops = PollLoops(head, clock, registry, concurrency=settings.collect.concurrency)
         rules = RuleEngine(
             running.groups,
             expressions=engine,

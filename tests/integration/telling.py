@@ -19,6 +19,8 @@ from sentinel.incidents import Incidents, Ledger
 from sentinel.model.alert import AlertChange
 from sentinel.notify import Dispatch
 from sentinel.notify.decision import Circumstances
+from sentinel.notify.dispatch import Watch
+from sentinel.notify.flapping import Flapping
 from sentinel.notify.groups.keeper import Keeper
 from sentinel.runtime.clock import SystemClock
 from tests.integration.delivery import hook
@@ -97,7 +99,10 @@ class Telling:
 
     def use(self, route: Mapping[str, Any], receivers: Sequence[AnyReceiver]) -> None:
         """Another tree."""
-        self.dispatch = _dispatch(route, receivers, self.dispatch.circumstances)
+        tree = RouteSettings.model_validate(route)
+        self.dispatch = Dispatch(
+            tree, receivers, external_url="http://s", circumstances=self.dispatch.circumstances
+        )
         self.ledger.use(self.dispatch)
         self.incidents.use(self.dispatch)
         self.keeper.use(self.dispatch)
@@ -110,6 +115,8 @@ async def telling(
     receivers: Sequence[AnyReceiver] = (),
     *,
     circumstances: Circumstances | None = None,
+    watch: Sequence[Watch] = (),
+    flapping: Flapping | None = None,
     clock: SetClock | None = None,
 ) -> AsyncIterator[Telling]:
     """
@@ -117,7 +124,14 @@ async def telling(
         route: as in the configuration file; without it everything goes to "ops", told by incident.
     """
     clock = clock or SetClock()
-    made = _dispatch(route or {"receiver": "ops"}, receivers or [hook("http://127.0.0.1:9/")], circumstances)
+    made = Dispatch(
+        RouteSettings.model_validate(route or {"receiver": "ops"}),
+        receivers or [hook("http://127.0.0.1:9/")],
+        external_url="http://s",
+        circumstances=circumstances,
+        watch=watch,
+        flapping=flapping.reason if flapping is not None else lambda _: "",
+    )
     async with Database.open("sqlite:///sentinel.db", clock=SystemClock(), data_dir=folder) as db:
         ledger = Ledger(db, made, clock=clock, registry=CollectorRegistry())
         task = asyncio.ensure_future(ledger.run())
@@ -126,13 +140,6 @@ async def telling(
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-
-
-def _dispatch(
-    route: Mapping[str, Any], receivers: Sequence[AnyReceiver], circumstances: Circumstances | None
-) -> Dispatch:
-    tree = RouteSettings.model_validate(route)
-    return Dispatch(tree, receivers, external_url="http://s", circumstances=circumstances)
 
 
 def _name(labels: Mapping[str, str]) -> str:

@@ -132,6 +132,7 @@ class PollLoops:
         self._slots = asyncio.Semaphore(concurrency)
         self._watches: dict[Source, Watch] = {}
         self._status: dict[Source, PollStatus] = {}
+        self._by_target: dict[str, set[Source]] = {}
         self._tasks: dict[Source, asyncio.Task[None]] = {}
         self._waiting: dict[str, set[Source]] = {}
         """By target: sources whose first poll has not been stored yet."""
@@ -146,6 +147,11 @@ class PollLoops:
 
     def status(self) -> Sequence[PollStatus]:
         return list(self._status.values())
+
+    def is_down(self, target: str) -> bool:
+        """Whether nothing of a target answered when it was last polled."""
+        sources = self._by_target.get(target, ())
+        return bool(sources) and all(self._status[source].up is False for source in sources)
 
     def is_waiting(self, labels: Labels) -> bool:
         """Whether a source that series with these labels could come from has yet to be polled for the first
@@ -197,6 +203,7 @@ class PollLoops:
     def _start(self, watch: Watch) -> None:
         self._watches[watch.source] = watch
         self._status[watch.source] = PollStatus(watch.source, watch.target)
+        self._by_target.setdefault(watch.source.target, set()).add(watch.source)
         self._waiting.setdefault(watch.source.target, set()).add(watch.source)
         self._spawn(watch)
 
@@ -208,6 +215,10 @@ class PollLoops:
     def _stop(self, source: Source) -> None:
         watch = self._watches.pop(source)
         self._status.pop(source, None)
+        siblings = self._by_target[source.target]
+        siblings.discard(source)
+        if not siblings:
+            del self._by_target[source.target]
         self._finished = [batch for batch in self._finished if batch.source != source]
         self._is_polled(source)
         task = self._tasks.pop(source, None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from sentinel.incidents import grade as grading
 from sentinel.incidents.correlation import Correlate, key_of
-from sentinel.incidents.news import Event, News
+from sentinel.incidents.news import OPENED, Event, News
 from sentinel.model.alert import Alert, AlertChange, AlertState
 from sentinel.model.incident import Entry, EntryKind, Grade, Incident, IncidentState
 from sentinel.model.labels import Labels
@@ -178,7 +178,7 @@ class Book:
         self._regrade(case, at)
         count = len(case.fresh)
         is_first = case.is_new and not case.news
-        reason = "opened" if is_first else f"{count} more alert{'s' if count > 1 else ''}"
+        reason = OPENED if is_first else f"{count} more alert{'s' if count > 1 else ''}"
         case.tell(Event.FIRING, at, reason)
 
     def _regrade(self, case: Case, at: float) -> None:

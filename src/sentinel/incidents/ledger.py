@@ -93,6 +93,10 @@ class Ledger:
         self._parts: list[list[AlertChange]] = []
         self.is_failing = False
         """The last commits did not go through."""
+        self._turn = 0
+        """Counts how often everything pending was taken."""
+        self._turns_done = 0
+        self._turn_done = asyncio.Event()
         self._submitted = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
@@ -115,6 +119,13 @@ class Ledger:
     async def settled(self) -> None:
         """Wait until everything submitted so far is committed."""
         await self._settled.wait()
+
+    async def until_committed(self) -> None:
+        """Wait until what is submitted by now is committed, or refused; what comes later does not matter."""
+        wanted = self._turn + bool(self._pending)
+        while self._turns_done < wanted:
+            self._turn_done.clear()
+            await self._turn_done.wait()
 
     async def load_alerts(self) -> list[Alert]:
         """Every alert that was pending, firing or unknown at the last commit."""
@@ -154,6 +165,8 @@ class Ledger:
         if not self._taken and self._parts:
             self._taken = self._parts.pop(0)
         elif not self._taken and self._pending:
+            self._end_turn()
+            self._turn += 1
             self._taken, self._pending = self._pending, []
         else:
             self._settle_if_idle()
@@ -163,8 +176,14 @@ class Ledger:
 
     def _settle_if_idle(self) -> None:
         if not self._taken:
+            self._end_turn()
             self._submitted.clear()
             self._settled.set()
+
+    def _end_turn(self) -> None:
+        """Nothing of what was taken is left."""
+        self._turns_done = self._turn
+        self._turn_done.set()
 
     def _narrow(self, error: BaseException) -> None:
         """One alert cannot be stored: commit by halves until it stands alone, then refuse it loudly."""

@@ -13,6 +13,9 @@ from sentinel.model.alert import Alert, AlertChange
 from sentinel.model.incident import Incident
 from sentinel.model.labels import Labels
 
+OPENED = "opened"
+"""The reason of an incident's first news."""
+
 
 class Event(StrEnum):
     FIRING = "firing"

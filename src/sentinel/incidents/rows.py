@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import RowMapping
 
-from sentinel.model.alert import Alert, AlertState
+from sentinel.model.alert import Alert, AlertState, Sent
 from sentinel.model.incident import Entry, EntryKind, Grade, Incident, IncidentState
 from sentinel.model.labels import Labels
 
@@ -24,6 +26,7 @@ def alert_row(alert: Alert) -> dict[str, Any]:
         "fired_at": alert.fired_at,
         "last_seen_at": alert.last_seen_at,
         "resolved_at": alert.resolved_at,
+        "sent": asdict(alert.sent) if alert.sent is not None else None,
     }
 
 
@@ -39,7 +42,12 @@ def alert_of(row: RowMapping) -> Alert:
         fired_at=row["fired_at"],
         last_seen_at=row.get("last_seen_at"),
         resolved_at=row["resolved_at"],
+        sent=_sent_of(row["sent"]),
     )
+
+
+def _sent_of(written: Mapping[str, Any] | None) -> Sent | None:
+    return Sent(**written) if written is not None else None
 
 
 def member_row(incident_id: int, alert: Alert) -> dict[str, Any]:

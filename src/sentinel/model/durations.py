@@ -8,6 +8,10 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 6048
 _PATTERN = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
 
 
+MAX_TEXT = 100
+"""Characters; numbers of hundreds of digits are no float."""
+
+
 def parse_duration(text: str) -> float:
     """Seconds of a duration such as 1h30m.
 
@@ -19,6 +23,8 @@ def parse_duration(text: str) -> float:
     match = _PATTERN.fullmatch(text)
     if not text or match is None:
         raise ValueError(f"not a duration: {text!r} (write 30s, 5m, 1h30m; units y w d h m s ms)")
+    if len(text) > MAX_TEXT:
+        raise ValueError(f"too long a duration: {text[:MAX_TEXT]}…")
     amounts = zip(("y", "w", "d", "h", "m", "s", "ms"), match.groups(), strict=True)
     return sum(int(amount) * _UNITS[unit] for unit, amount in amounts if amount)
 

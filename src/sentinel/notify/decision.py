@@ -48,6 +48,8 @@ class Obstacle:
     """For people: whose silence, which alert inhibits it, …"""
     until: float | None = None
     """Unix seconds at which it ends as far as is known; None: when something else happens."""
+    source: str = ""
+    """Number or fingerprint of what it comes from: a silence, a firing alert."""
 
     def __str__(self) -> str:
         return f"{self.why}: {self.text}" if self.text else str(self.why)
@@ -60,6 +62,8 @@ class Question:
     matter: Matter
     route: Route | None
     """Whose times hold; None: the route is no longer in the tree."""
+    by_incident: bool = True
+    """Whether it is told as an incident; groups of labels have their interval against what comes and goes."""
 
 
 def _nothing(*_: object) -> Sequence[Obstacle]:
@@ -78,8 +82,8 @@ class Circumstances:
     """What this target is only reachable through, where it is down."""
     times: Callable[[Route, float], Sequence[Obstacle]] = _nothing
     """Time intervals in or out of which the route tells nothing."""
-    flapping: Callable[[str], Sequence[Obstacle]] = _nothing
-    """Whether the incident of this key comes and goes."""
+    flapping: Callable[[Incident, Matter, float], Sequence[Obstacle]] = _nothing
+    """Whether the incident is one of those that come and go."""
 
 
 def decide(question: Question, at: float, circumstances: Circumstances) -> tuple[Obstacle, ...]:
@@ -97,7 +101,8 @@ def decide(question: Question, at: float, circumstances: Circumstances) -> tuple
         # What recovers can be reached.
         found += circumstances.dependencies(alert.labels.get("instance", ""))
     if matter is not Matter.REPEAT:
-        found += circumstances.flapping(question.incident.key)
+        if question.by_incident:
+            found += circumstances.flapping(question.incident, matter, at)
     elif question.incident.state is IncidentState.ACKNOWLEDGED:
         found.append(Obstacle(Why.ACKNOWLEDGED, question.incident.acknowledged_by))
     return tuple(found)

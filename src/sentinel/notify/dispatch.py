@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -15,12 +15,12 @@ from sentinel.config.notify import AnyReceiver, RouteSettings
 from sentinel.db import tables as t
 from sentinel.db.sql import Row, execute_many
 from sentinel.incidents.book import OWN, one_line
-from sentinel.incidents.news import Event, News
+from sentinel.incidents.news import OPENED, Event, News
 from sentinel.incidents.rows import entry_row
 from sentinel.model.alert import Alert, AlertChange
-from sentinel.model.incident import Entry, EntryKind
+from sentinel.model.incident import Entry, EntryKind, Incident
 from sentinel.model.labels import Labels
-from sentinel.notify.decision import Circumstances, Matter, Obstacle, Question, decide
+from sentinel.notify.decision import Circumstances, Matter, Obstacle, Question, Why, decide
 from sentinel.notify.facts import facts_of
 from sentinel.notify.groups.group import Group, Letter, Member, Verdict
 from sentinel.notify.groups.judge import judge
@@ -36,6 +36,7 @@ from sentinel.notify.groups.store import (
     write_messages,
     write_verdicts,
 )
+from sentinel.notify.texts import SETTLED
 from sentinel.notify.tree import ALL, INCIDENT, Grouping, Route
 
 AT_ONCE: Final = 500
@@ -53,6 +54,10 @@ class Watch(Protocol):
     """Keeps an eye on alerts, because they stand in the way of others."""
 
     def observe(self, changes: Sequence[AlertChange]) -> None: ...
+
+    def opened(self, incidents: Iterable[Incident]) -> None:
+        """These incidents are new. The same may come twice."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,8 @@ class Dispatch:
         route: the top of the tree; None: nobody is told.
         external_url: where people reach the pages; without a slash at the end.
         circumstances: what may stand in the way of telling.
+        watch: who keeps an eye on what fires and opens.
+        flapping: the reason to give with an incident that tells that its like come and go, if it does.
     """
 
     def __init__(
@@ -83,6 +90,7 @@ class Dispatch:
         external_url: str,
         circumstances: Circumstances | None = None,
         watch: Sequence[Watch] = (),
+        flapping: Callable[[Incident], str] = lambda _: "",
     ) -> None:
         self.route = Route.of(route) if route else None
         self._routes = {one.grouping.id: one for one in _all(self.route)}
@@ -90,6 +98,7 @@ class Dispatch:
         self._external_url = external_url
         self.circumstances = circumstances or Circumstances()
         self._watch = tuple(watch)
+        self._flapping = flapping
 
     def observe(self, changes: Sequence[AlertChange]) -> None:
         for one in self._watch:
@@ -98,6 +107,8 @@ class Dispatch:
     async def tell(self, connection: AsyncConnection, news: Sequence[News], at: float) -> None:
         """A firing goes where the routes of its fresh alerts lead; everything after it to those who were told."""
         firing = [one for one in news if one.event is Event.FIRING]
+        for watch in self._watch:
+            watch.opened(one.incident for one in firing if one.reason == OPENED)
         fresh = (
             Candidate(alert, one.incident.id, one.grouping, is_fresh=True)
             for one in firing
@@ -169,7 +180,8 @@ class Dispatch:
             return Verdict(gone=lost)
 
         def obstacles(member: Member, matter: Matter) -> Sequence[Obstacle]:
-            return decide(Question(member.alert, member.incident, matter, route), at, self.circumstances)
+            question = Question(member.alert, member.incident, matter, route, group.incident is not None)
+            return decide(question, at, self.circumstances)
 
         grouping = route.grouping if route is not None else OUTSIDE
         group = replace(group, members=left)
@@ -206,7 +218,7 @@ class Dispatch:
         main = min(incidents.values(), key=lambda one: (not one.is_live, one.grade, one.id))
         others = sorted(incidents.keys() - {main.id})
         alerts = tuple(one.alert for one in members)
-        news = News(letter.event, at, main, group.labels, alerts, letter.fresh, letter.reason)
+        news = News(letter.event, at, main, group.labels, alerts, letter.fresh, self._reason(group, letter))
         facts = facts_of(
             news,
             alerts,
@@ -216,6 +228,15 @@ class Dispatch:
             further=others,
         )
         return _row(group.receiver, _queue(group), news, dict(facts), at), others
+
+    def _reason(self, group: Group, letter: Letter) -> str:
+        if group.incident is None:
+            return letter.reason
+        if group.withheld.startswith(Why.FLAPPING):
+            return SETTLED + letter.reason
+        if letter.event is Event.FIRING and letter.fresh:
+            return self._flapping(letter.members[0].incident) or letter.reason
+        return letter.reason
 
     def _route_of(self, group: Group) -> Route | None:
         """The route that would put the group together today; None: the tree is another one by now."""

@@ -74,7 +74,11 @@ COLOURS = {"I": "#b3261e", "II": "#b25e02", "III": "#8a6d00", "IV": "#1f5fa8"}
 CALM = "#2e7d32"
 """Of a recovery."""
 
+SETTLED = "settled, "
+"""Before the reason of a message about what came and went, and does no longer."""
+
 _REASONS = (
+    (re.compile(r"flapping: opened (\d+) times within (.+)"), r"反复告警:\2内 \1 次"),
     (re.compile(r"opened"), "新开事件"),
     (re.compile(r"(\d+) more alerts?"), r"新增 \1 条告警"),
     (re.compile(r"(\d+) alerts? (?:is|are) over"), r"\1 条告警已恢复"),
@@ -90,6 +94,8 @@ def reason_in(language: Language, reason: str) -> str:
     """The reason that the incident's news gave, in the receiver's language."""
     if language == "en":
         return reason
+    if reason.startswith(SETTLED):
+        return f"已趋于稳定,{reason_in(language, reason.removeprefix(SETTLED))}"
     for pattern, words in _REASONS:
         match = pattern.fullmatch(reason)
         if match:

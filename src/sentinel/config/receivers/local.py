@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from sentinel.config.address import split_address
 from sentinel.config.document import Written
 from sentinel.config.receivers.base import Receiver, TlsReceiver
 from sentinel.config.traps import Network
-from sentinel.config.types import Duration
+from sentinel.config.types import Duration, PositiveDuration
 
 Facility = Literal[
     "kern",
@@ -57,6 +57,23 @@ Argv = Annotated[tuple[str, ...], AfterValidator(_argv)]
 """A program's whole path and its arguments; no shell reads them."""
 
 
+class FlappingSettings(Written):
+    """[notify.flapping]: what comes and goes is told once as that, and once when it has settled."""
+
+    times: int = Field(default=6, ge=0, le=1000)
+    """So many incidents of the same kind …; 0: each is told."""
+    within: PositiveDuration = 3600.0
+    """… opened within this time are told as one that flaps."""
+    settle: PositiveDuration = 1800.0
+    """It has settled when it did not open for so long."""
+
+    @model_validator(mode="after")
+    def _is_more_than_one(self) -> Self:
+        if self.times == 1:
+            raise ValueError("times: a single incident does not flap (0 switches it off)")
+        return self
+
+
 class NotifySettings(Written):
     """[notify]: what all receivers have in common."""
 
@@ -70,6 +87,9 @@ class NotifySettings(Written):
     """Who writes a silence that matches a greater share of the open alerts is warned."""
     silence_reminder: Duration = 900.0
     """How long before their end people are reminded of silences at least twice as long; "0": not at all."""
+    flapping: FlappingSettings = FlappingSettings()
+    """Incidents of the same kind that open `times` times `within` a while are told once as flapping, and once when
+    none has opened for as long as `settle`; times = 0: each is told."""
 
 
 class CommandSettings(Receiver):
