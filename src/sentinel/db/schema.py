@@ -13,9 +13,9 @@ from sqlalchemy.pool import NullPool
 
 from sentinel.db.errors import UnusableDatabaseError
 
-SCHEMA = "0004"
+SCHEMA = "0005"
 """Revision that this version reads and writes."""
-OLDER: tuple[str, ...] = ("0001", "0002", "0003")
+OLDER: tuple[str, ...] = ("0001", "0002", "0003", "0004")
 """Revisions that the migrations start from."""
 
 APPLICATION_ID = 0x534E544C

@@ -37,9 +37,11 @@ alert = Table(
     Column("fired_at", Float),
     Column("last_seen_at", Float),
     Column("resolved_at", Float),
+    Column("sent", JSON(none_as_null=True)),
     Index("ix_alert_state", "state", "resolved_at"),
 )
-"""What the rules last said of each label set: restores the rule engine after a restart."""
+"""What the rules last said of each label set, and what others sent: restores both after a restart. `sent` is of
+received alerts only."""
 
 incident = Table(
     "incident",
@@ -78,6 +80,7 @@ incident_alert = Table(
     Column("value", Float),
     Column("fired_at", Float, nullable=False),
     Column("resolved_at", Float),
+    Column("sent", JSON(none_as_null=True)),
     Index(
         "uq_incident_alert_held",
         "fingerprint",

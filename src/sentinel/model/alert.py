@@ -18,6 +18,18 @@ class AlertState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """What an alert has that somebody sends, in place of a rule that is asked again and again."""
+
+    ends_at: float
+    """Unix seconds at which it is over, unless its sender says otherwise before."""
+    is_timeout: bool = False
+    """The sender gave no end: that is how long we believe it."""
+    generator_url: str = ""
+    """Where the sender says that it comes from. Anybody's text: shown, never followed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
     """One alert; instants are Unix seconds.
 
@@ -27,7 +39,7 @@ class Alert:
     fingerprint: str
     """Of the labels: the identity across restarts."""
     group: str
-    """Rule group, as "FILE;GROUP"."""
+    """Rule group, as "FILE;GROUP"; of received alerts "api;SENDER"."""
     labels: Labels
     annotations: Labels = EMPTY
     state: AlertState = AlertState.INACTIVE
@@ -38,6 +50,8 @@ class Alert:
     last_seen_at: float | None = None
     """When the expression last returned it: what `keep_firing_for` counts from."""
     resolved_at: float | None = None
+    sent: Sent | None = None
+    """None: it comes from a rule of ours."""
 
     @property
     def name(self) -> str:

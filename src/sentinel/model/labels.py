@@ -74,9 +74,13 @@ class Labels(Mapping[str, str]):
     def only(self, *names: str) -> Labels:
         return Labels({name: self._dict[name] for name in names if name in self._dict})
 
-    def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits that stay the same across restarts and machines."""
-        digest = hashlib.blake2b(digest_size=8)
+    def fingerprint(self, realm: str = "") -> str:
+        """Sixteen hexadecimal digits that stay the same across restarts and machines.
+
+        Args:
+            realm: at most 16 bytes; label sets of different realms have nothing to do with each other.
+        """
+        digest = hashlib.blake2b(digest_size=8, person=realm.encode())
         for name, value in self.pairs:
             digest.update(name.encode() + b"\xff" + value.encode("utf-8", "surrogatepass") + b"\xff")
         return digest.hexdigest()

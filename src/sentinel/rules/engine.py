@@ -272,7 +272,8 @@ class RuleEngine:
     def restore(self, alerts: Iterable[Alert], at: float, *, stopped_at: float | None = None) -> None:
         """Take back the alerts of an earlier run of the daemon, before the first evaluation.
 
-        They stay as they were until their rule returns them again, or has had time to read what it needs.
+        They stay as they were until their rule returns them again, or has had time to read what it needs. Those
+        that others sent are none of ours.
 
         Args:
             at: now, Unix seconds.
@@ -282,7 +283,7 @@ class RuleEngine:
         is_long = stopped_at is not None and at - stopped_at > PATIENCE
         changes = []
         for alert in alerts:
-            if alert.state is AlertState.INACTIVE:
+            if alert.state is AlertState.INACTIVE or alert.sent is not None:
                 continue
             found = rule_of(alert, self._runs)
             if found is None or found.alerts is None:
