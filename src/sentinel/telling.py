@@ -23,6 +23,7 @@ from sentinel.notify.mutes.watch import Watch
 from sentinel.notify.receiver import Receiver
 from sentinel.notify.receivers import build_receivers
 from sentinel.notify.sender import Sender
+from sentinel.notify.sending.policy import policies_of
 from sentinel.notify.standing import Standing
 from sentinel.notify.tree import Route
 from sentinel.reload import Configuration
@@ -52,7 +53,13 @@ class Telling:
         self._paths = Paths(running.targets)
         self._standing = Standing(running.settings.inhibit)
         self._flapping = Flapping(running.settings.notify.flapping)
-        self.sender = Sender(db, self.receivers(running), clock=clock, registry=registry)
+        self.sender = Sender(
+            db,
+            self.receivers(running),
+            clock=clock,
+            registry=registry,
+            policies=policies_of(running.settings.receiver),
+        )
         self.mutes = Mutes(self._dependants)
         self.silences = Silences(
             db,
@@ -104,6 +111,7 @@ class Telling:
     def shift(self, seconds: float) -> None:
         """The clock was stepped by so much."""
         self.keeper.shift(seconds)
+        self.sender.shift(seconds)
         self._flapping.shift(seconds)
         self._watch.shift(seconds)
 
@@ -131,7 +139,7 @@ class Telling:
         self._flapping.use(configuration.settings.notify.flapping)
         self.dispatch = self._dispatch(configuration)
         self.keeper.use(self.dispatch)
-        self.sender.use(receivers)
+        self.sender.use(receivers, policies_of(configuration.settings.receiver))
         self._watch.adopt()
         return self.dispatch
 

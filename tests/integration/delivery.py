@@ -20,6 +20,7 @@ from sentinel.model.alert import AlertChange
 from sentinel.notify import Dispatch, Sender, build_receivers
 from sentinel.notify.groups.keeper import Keeper
 from sentinel.notify.outbox import backlog
+from sentinel.notify.sending.policy import policies_of
 from sentinel.runtime.clock import Clock, SystemClock
 
 Settings = AnyReceiver
@@ -108,7 +109,7 @@ async def delivering(
     dispatch = Dispatch(route or routed(receivers), receivers, external_url="http://sentinel.example.org")
     async with Database.open("sqlite:///sentinel.db", clock=clock, data_dir=folder) as db:
         built = build_receivers(receivers, clock=clock, language="en", zone=ZoneInfo("UTC"))
-        sender = Sender(db, built, clock=clock, registry=registry)
+        sender = Sender(db, built, clock=clock, registry=registry, policies=policies_of(receivers))
         keeper = Keeper(db, clock, dispatch, committed=sender.wake)
 
         def committed() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from sentinel.notify.lane import LONGEST_PAUSE
 from sentinel.runtime.clock import SystemClock
-from tests.integration.delivery import delivering, hook
+from tests.integration.delivery import delivering, hook, routed
 from tests.servers.sinks import Answer, Post, WebhookSink
 from tests.unit.incidents.alerts import START, firing, resolved
 
@@ -25,6 +26,7 @@ class FastClock(SystemClock):
     def __init__(self) -> None:
         super().__init__()
         self.slept: list[float] = []
+        self._began = self.monotonic()
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -32,6 +34,9 @@ class FastClock(SystemClock):
 
     def monotonic(self) -> float:
         return super().monotonic() * SPEED
+
+    def now(self) -> float:
+        return START + self.monotonic() - self._began
 
 
 def number_of(post: Post) -> int:
@@ -77,3 +82,49 @@ async def test_after_four_hours_down_everything_arrives_in_order_and_nobody_else
         assert all(course == ["firing", "resolved"] for number, course in told.items() if number != last)
         assert told[last] == ["firing", "resolved"][: 2 - changes % 2]
         assert len({post.key for post in arrived}) == len(arrived) == changes
+
+
+async def test_through_four_hours_down_the_fallback_is_told_what_waits_and_all_of_it_in_order(
+    tmp_path: Path,
+) -> None:
+    down, instead, well, clock = WebhookSink(), WebhookSink(), WebhookSink(), FastClock()
+    down.choose = lambda post: Answer(503)
+    took: list[float] = []
+    async with AsyncExitStack() as stack:
+        for sink in (down, instead, well):
+            await stack.enter_async_context(sink.serve())
+        receivers = [
+            hook(down.url, "down", fallback="instead", fallback_after="30m"),
+            hook(instead.url, "instead"),
+            hook(well.url, "well"),
+        ]
+        route = routed([receivers[0], receivers[2]])
+        room = await stack.enter_async_context(delivering(tmp_path, receivers, route=route, clock=clock))
+        ends = clock.monotonic() + OUTAGE
+        changes = 0
+        while clock.monotonic() < ends:
+            name = f"sw{changes // 2}"
+            began = time.monotonic()
+            await room.tick(
+                firing(instance=name) if changes % 2 == 0 else resolved(instance=name, at=START + 60)
+            )
+            changes += 1
+            await well.until(lambda posts, wanted=changes: len(posts) == wanted)  # type: ignore[misc]
+            took.append(time.monotonic() - began)
+            await clock.sleep(EVERY)
+        assert sorted(took)[int(len(took) * 0.99)] < 2.0
+        # an alert waits for half an hour, then it is told together with its end, or with its end to come
+        early = changes - 2 * 30 * 60 / EVERY - 2
+        assert len(instead.posts) >= min(early, changes / 2) > 10
+        down.choose = lambda post: Answer(200)
+        tried = len(down.posts)
+        await room.told()
+        for sink, posts in ((down, down.posts[tried:]), (instead, instead.posts)):
+            told: dict[int, list[str]] = defaultdict(list)
+            for post in posts:
+                told[number_of(post)].append(post.json["status"])
+            assert all(course in (["firing"], ["firing", "resolved"]) for course in told.values()), sink
+            assert len({post.key for post in posts}) == len(posts)
+        assert len(down.posts) - tried == changes
+        assert not {post.key for post in instead.posts} & {post.key for post in down.posts}
+        assert room.sample("sentinel_outbox_fallback_total", receiver="down") > 0

@@ -95,5 +95,6 @@ _COLUMNS = (
     ("Incident #", lambda row: str(row["incident"])),
     ("Age", lambda row: age(row["created_at"])),
     ("Attempts #", lambda row: str(row["attempts"])),
+    ("In place of #", lambda row: str(row["origin"] or "–")),
     ("Last error", lambda row: row["last_error"] or "–"),
 )

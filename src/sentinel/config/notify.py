@@ -95,7 +95,11 @@ def routing_problems(
 ) -> list[Problem]:
     """What is wrong between routes, receivers and time intervals, each at its place in the configuration file."""
     names = {receiver.name for receiver in receivers} | {NOBODY}
-    problems = [*_receiver_names(document, receivers), *_interval_names(document, intervals)]
+    problems = [
+        *_receiver_names(document, receivers),
+        *_fallbacks(document, receivers),
+        *_interval_names(document, intervals),
+    ]
     if route is None:
         return problems
     problems += _top(document, route)
@@ -121,6 +125,32 @@ def _receiver_names(document: Document, receivers: Iterable[AnyReceiver]) -> Ite
             text = "'nobody' stands for no receiver: choose another name"
             yield document.problem(("receiver", index, "name"), text, value=True)
         names.add(receiver.name)
+
+
+def _fallbacks(document: Document, receivers: Iterable[AnyReceiver]) -> Iterator[Problem]:
+    """Names that lead nowhere or round in a circle, and ends that a fallback would never hear of."""
+    known = {receiver.name: receiver for receiver in receivers}
+    for index, receiver in enumerate(receivers):
+        if not receiver.fallback:
+            continue
+        way = [receiver.name]
+        while (following := known.get(way[-1])) and following.fallback and following.fallback not in way:
+            way.append(following.fallback)
+        text = ""
+        if receiver.fallback == receiver.name:
+            text = f"'{receiver.name}' cannot be its own fallback"
+        elif receiver.fallback not in known:
+            others = known.keys() - {receiver.name}
+            text = f"unknown receiver '{receiver.fallback}'{did_you_mean(receiver.fallback, others)}"
+        elif following and following.fallback == receiver.name:
+            text = f"fallbacks lead round in a circle: {' → '.join([*way, receiver.name])}"
+        elif known[receiver.fallback].send_resolved and not receiver.send_resolved:
+            text = (
+                f"'{receiver.name}' is told no recoveries, so '{receiver.fallback}' would never hear the end of "
+                "what it is told in its place: set send_resolved of both alike"
+            )
+        if text:
+            yield document.problem(("receiver", index, "fallback"), text, value=True)
 
 
 def _interval_names(document: Document, intervals: Iterable[TimeIntervalSettings]) -> Iterator[Problem]:

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 MAX_AT_ONCE = 1000
 """Messages that one act may concern."""
 STATES = (PENDING, DELIVERED, DEAD, DROPPED)
-_HIDDEN = ("payload", "recipients", "expires_at", "origin_id")
+_HIDDEN = ("payload", "recipients", "expires_at")
 _SHOWN = [column for column in t.outbox.c if column.name not in _HIDDEN]
 
 
@@ -50,6 +50,8 @@ class MessageRecord:
     last_attempt_at: float | None
     done_at: float | None
     last_error: str
+    origin: int | None = None
+    """The message that it stands in for, whose receiver did not take it."""
 
 
 class Desk:
@@ -226,7 +228,7 @@ class Desk:
 
 def _shown(row: RowMapping) -> MessageRecord:
     values = {column.name: row[column.name] for column in _SHOWN if column.name != "queue"}
-    return MessageRecord(incident=values.pop("incident_id"), **values)
+    return MessageRecord(incident=values.pop("incident_id"), origin=values.pop("origin_id"), **values)
 
 
 async def _rows(connection: AsyncConnection, numbers: Sequence[int]) -> Sequence[RowMapping]:

@@ -36,6 +36,7 @@ from sentinel.notify.groups.store import (
     write_messages,
     write_verdicts,
 )
+from sentinel.notify.sending.policy import policies_of
 from sentinel.notify.texts import SETTLED
 from sentinel.notify.tree import ALL, INCIDENT, Grouping, Route
 
@@ -95,6 +96,7 @@ class Dispatch:
         self.route = Route.of(route) if route else None
         self._routes = {one.grouping.id: one for one in _all(self.route)}
         self._receivers = {receiver.name: receiver for receiver in receivers}
+        self._policies = policies_of(receivers)
         self._external_url = external_url
         self.circumstances = circumstances or Circumstances()
         self._watch = tuple(watch)
@@ -138,7 +140,7 @@ class Dispatch:
                     rows.append(row)
                     further.append(others)
                 lines += _withheld(group, verdict, at)
-            await write_messages(connection, rows, further)
+            await write_messages(connection, rows, further, self._policies)
             await execute_many(connection, insert(t.timeline), lines)
 
     async def join(
@@ -271,7 +273,7 @@ class Dispatch:
             alerts = [one.alert for one in heard if one.is_open] or [one.alert for one in heard]
             facts = facts_of(news, alerts, external_url=self._external_url, group_key=self._group_key(group))
             rows.append(_row(group.receiver, _queue(group), news, dict(facts), at))
-        await execute_many(connection, insert(t.outbox), rows)
+        await write_messages(connection, rows, policies=self._policies)
 
 
 def _all(route: Route | None) -> Iterable[Route]:

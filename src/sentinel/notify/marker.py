@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Mapping
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from sentinel.db.database import Database, is_about_content
 from sentinel.db.errors import reason_of
-from sentinel.notify.outbox import Mark, write_marks
+from sentinel.notify.sending.marks import Mark, write_marks
+from sentinel.notify.sending.policy import Policies
 from sentinel.runtime.clock import Clock
 from sentinel.runtime.supervise import backoff
 
@@ -19,11 +21,25 @@ LONGEST_PAUSE = 5.0
 
 
 class Marker:
-    """Keeps at a mark until the database has it: sending again instead would repeat the message."""
+    """Keeps at a mark until the database has it: sending again instead would repeat the message.
 
-    def __init__(self, db: Database, clock: Clock) -> None:
+    Args:
+        policies: of the receivers as they are configured now.
+        handed: called after so many messages of receivers went to their fallbacks.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        *,
+        policies: Callable[[], Policies] = dict,
+        handed: Callable[[Mapping[str, int]], None] = lambda _: None,
+    ) -> None:
         self._db = db
         self._clock = clock
+        self._policies = policies
+        self._handed = handed
         self._waiting: list[tuple[Mark, asyncio.Future[None]]] = []
         self._stirred = asyncio.Event()
 
@@ -48,8 +64,8 @@ class Marker:
         failures = 0
         while True:
             try:
-                await write_marks(self._db, marks)
-                return
+                handed = await write_marks(self._db, marks, self._policies())
+                break
             except (SQLAlchemyError, OSError, ValueError) as error:
                 if is_about_content(error):
                     await self._one_by_one(marks, error)
@@ -60,6 +76,8 @@ class Marker:
                         "outbox cannot be marked, trying again", extra={"facts": {"error": reason_of(error)}}
                     )
                 await self._clock.sleep(backoff(failures, first=0.1, longest=LONGEST_PAUSE))
+        if handed:
+            self._handed(handed)
 
     async def _one_by_one(self, marks: list[Mark], error: Exception) -> None:
         if len(marks) > 1:

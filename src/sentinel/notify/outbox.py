@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import RowMapping, String, bindparam, func, insert, or_, select, update
+from sqlalchemy import RowMapping, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sentinel.db import tables as t
@@ -15,12 +14,14 @@ from sentinel.incidents.book import OWN, one_line
 from sentinel.incidents.news import Event
 from sentinel.incidents.rows import entry_row
 from sentinel.model.incident import Entry, EntryKind
-from sentinel.notify.receiver import Delivery, Outcome, Result
+from sentinel.notify.receiver import Delivery, Result
 
 PENDING = "pending"
 DELIVERED = "delivered"
 DEAD = "dead"
 DROPPED = "dropped"
+OPEN = (PENDING,)
+"""States in which a message still has to reach somebody."""
 UNTOLD = "the alert itself was not delivered"
 """Why a recovery was dropped."""
 MAX_ERROR = 500
@@ -81,6 +82,7 @@ def _delivery(row: RowMapping) -> Delivery:
         event=row["event"],
         facts=row["payload"],
         recipients=row["recipients"],
+        queue=row["queue"],
     )
 
 
@@ -94,78 +96,6 @@ async def _told(connection: AsyncConnection, rows: Sequence[RowMapping]) -> set[
         t.outbox.c.state == DELIVERED,
     )
     return {(queue, receiver) for queue, receiver in await connection.execute(query)}
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """What became of one attempt."""
-
-    delivery: Delivery
-    outcome: Outcome
-    kind: str
-    """Of the receiver."""
-    at: float
-    """Unix seconds."""
-
-
-_MARK = (
-    update(t.outbox)
-    .where(
-        t.outbox.c.id == bindparam("row"),
-        # dropped by hand while it was on its way: only that it arrived is news
-        or_(t.outbox.c.state == PENDING, bindparam("now", type_=String) == DELIVERED),
-    )
-    .values(
-        state=bindparam("now", type_=String),
-        attempts=t.outbox.c.attempts + 1,
-        last_attempt_at=bindparam("at"),
-        last_error=bindparam("error"),
-        recipients=bindparam("settled"),
-        done_at=bindparam("done"),
-    )
-)
-
-
-async def write_marks(db: Database, marks: Sequence[Mark]) -> None:
-    """Write down what became of attempts, with their lines in the timelines."""
-    lines = [
-        entry_row(incident, line)
-        for mark in marks
-        for line in _lines(mark)
-        for incident in (mark.delivery.incident, *mark.delivery.facts.get("incidents", ()))
-    ]
-    async with db.transaction() as connection:
-        await connection.execute(_MARK, [_mark_row(mark) for mark in marks])
-        if lines:
-            await connection.execute(insert(t.timeline), lines)
-
-
-def _mark_row(mark: Mark) -> dict[str, Any]:
-    state = STATES[mark.outcome.result]
-    return {
-        "row": mark.delivery.id,
-        "now": state,
-        "at": mark.at,
-        "error": "" if state == DELIVERED else one_line(mark.outcome.detail, MAX_ERROR),
-        "settled": {**mark.delivery.recipients, **mark.outcome.recipients},
-        "done": None if state == PENDING else mark.at,
-    }
-
-
-def _lines(mark: Mark) -> Sequence[Entry]:
-    delivery, outcome, at = mark.delivery, mark.outcome, mark.at
-    told = f"{delivery.receiver} by {mark.kind}: {delivery.event}"
-    lines = [
-        Entry(at, EntryKind.NOT_DELIVERED, OWN, one_line(f"{told}: {refusal}", MAX_ERROR))
-        for refusal in outcome.refused
-    ]
-    if outcome.result is Result.DELIVERED:
-        lines.append(Entry(at, EntryKind.NOTIFIED, OWN, told))
-    elif outcome.result is Result.REFUSED and not lines:
-        lines.append(
-            Entry(at, EntryKind.NOT_DELIVERED, OWN, one_line(f"{told}: {outcome.detail}", MAX_ERROR))
-        )
-    return lines
 
 
 async def drop(db: Database, number: int, *, reason: str, at: float) -> None:

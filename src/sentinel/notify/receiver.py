@@ -23,6 +23,8 @@ class Delivery:
     facts: Facts
     recipients: Mapping[str, str] = field(default_factory=dict)
     """Recipients settled by earlier attempts: accepted or refused."""
+    queue: str = ""
+    """Of the outbox."""
 
 
 class Result(StrEnum):

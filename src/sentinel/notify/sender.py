@@ -13,8 +13,11 @@ from sentinel.db.database import Database
 from sentinel.db.errors import reason_of
 from sentinel.notify.lane import Lane
 from sentinel.notify.marker import Marker
-from sentinel.notify.outbox import UNTOLD, Mark, Waiting, backlog, bury_orphans, drop, fetch, waiting
+from sentinel.notify.outbox import UNTOLD, Waiting, backlog, bury_orphans, drop, fetch, waiting
 from sentinel.notify.receiver import Delivery, Outcome, Receiver, Result
+from sentinel.notify.sending.fallback import Fallbacks
+from sentinel.notify.sending.marks import Mark
+from sentinel.notify.sending.policy import Policies
 from sentinel.notify.upholding import Upholder
 from sentinel.runtime.clock import Clock
 from sentinel.runtime.supervise import backoff
@@ -42,6 +45,12 @@ class SenderMetrics:
         self.dead = Counter(
             "sentinel_outbox_dead", "Messages that cannot be delivered.", ["receiver"], registry=registry
         )
+        self.fallback = Counter(
+            "sentinel_outbox_fallback",
+            "Messages handed to the fallback of this receiver, which did not take them.",
+            ["receiver"],
+            registry=registry,
+        )
         self.sent = Counter(
             "sentinel_notifications", "Attempts to deliver.", ["receiver", "result"], registry=registry
         )
@@ -58,6 +67,7 @@ class Sender:
     """
     Args:
         receivers: by name; each has its own queue, so that none waits for another.
+        policies: of these receivers; none: nothing but sending.
     """
 
     def __init__(
@@ -67,14 +77,17 @@ class Sender:
         *,
         clock: Clock,
         registry: CollectorRegistry,
+        policies: Policies | None = None,
     ) -> None:
         self._db = db
         self._clock = clock
         self._metrics = SenderMetrics(registry)
         self._receivers = dict(receivers)
+        self._policies: Policies = policies or {}
         self._retired: list[Receiver] = []
         self._changed = asyncio.Event()
-        self._marker = Marker(db, clock)
+        self._marker = Marker(db, clock, policies=lambda: self._policies, handed=self._handed)
+        self._fallbacks = Fallbacks(db, clock, policies=lambda: self._policies, handed=self._handed)
         self._upholder = Upholder(db, clock)
         self._lanes: dict[str, Lane] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -82,6 +95,7 @@ class Sender:
 
     def wake(self) -> None:
         """Messages were committed."""
+        self._fallbacks.stir()
         for lane in self._lanes.values():
             lane.stir()
 
@@ -96,11 +110,17 @@ class Sender:
         """Names of those that are configured now."""
         return self._receivers.keys()
 
-    def use(self, receivers: Mapping[str, Receiver]) -> None:
+    def use(self, receivers: Mapping[str, Receiver], policies: Policies | None = None) -> None:
         """Other receivers from now on; the former ones are closed when nothing can be on its way any more."""
         self._retired += self._receivers.values()
         self._receivers = dict(receivers)
+        self._policies = policies or {}
         self._changed.set()
+        self._fallbacks.look_again()
+
+    def shift(self, seconds: float) -> None:
+        """The clock was stepped by so much."""
+        self._fallbacks.shift(seconds)
 
     async def run(self) -> None:
         """Deliver until cancelled; then what is on its way is finished, and marked, within a few seconds."""
@@ -110,6 +130,7 @@ class Sender:
                 async with asyncio.TaskGroup() as lanes:
                     lanes.create_task(self._measure())
                     lanes.create_task(self._upholder.run(lambda: self._receivers))
+                    lanes.create_task(self._fallbacks.run())
                     await self._keep_lanes(lanes, flights)
             except asyncio.CancelledError:
                 if self._flights:
@@ -123,6 +144,12 @@ class Sender:
         """Close the receivers' connections."""
         for receiver in (*self._retired, *self._receivers.values()):
             await receiver.close()
+
+    def _handed(self, counts: Mapping[str, int]) -> None:
+        """So many messages of receivers went to their fallbacks."""
+        for receiver, count in counts.items():
+            self._metrics.fallback.labels(receiver).inc(count)
+        self.wake()
 
     async def _keep_lanes(self, lanes: asyncio.TaskGroup, flights: asyncio.TaskGroup) -> None:
         """A lane for each receiver, also after the receivers have changed."""

@@ -20,6 +20,9 @@ class MessageShown(DeliveryShown):
     id: int
     incident: int
     last_attempt_at: float | None
+    origin: int | None = Field(
+        description="Number of the message that it stands in for: its receiver did not take it"
+    )
 
 
 class Act(BaseModel):

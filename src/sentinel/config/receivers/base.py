@@ -62,6 +62,10 @@ class Receiver(Written):
     """How long the far side has to answer; at most 10s."""
     language: Literal["en", "zh-CN"] | None = None
     """Language of the message; without it [daemon] language."""
+    fallback: str = Field(default="", max_length=200)
+    """Name of the receiver that is told instead, when this one refuses a message or does not take it in time."""
+    fallback_after: PositiveDuration = 300.0
+    """How long a message waits for this receiver before its fallback is told too; what is refused goes at once."""
     templates: Mapping[str, Template] = Field(default_factory=dict)
     """Texts of your own in place of the shipped ones: NAME = "…" or {file = "…"}; docs/reference/receivers.md
     lists the names of each kind."""
@@ -72,6 +76,12 @@ class Receiver(Written):
         if seconds > LONGEST_SEND:
             raise ValueError("at most 10s")
         return seconds
+
+    @model_validator(mode="after")
+    def _has_a_fallback_to_wait_for(self) -> Self:
+        if "fallback_after" in self.model_fields_set and not self.fallback:
+            raise ValueError("fallback_after needs fallback")
+        return self
 
     @field_validator("name")
     @classmethod

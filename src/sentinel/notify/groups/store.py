@@ -18,6 +18,8 @@ from sentinel.incidents.rows import alert_of, incident_of
 from sentinel.model.incident import Incident
 from sentinel.model.labels import Labels
 from sentinel.notify.groups.group import Group, Member, Told, Verdict
+from sentinel.notify.sending.policy import Policies
+from sentinel.notify.sending.standins import is_ever_used, stand_in
 
 PAGE = 1000
 """Members read at a time."""
@@ -261,17 +263,27 @@ async def write_verdicts(
 
 
 async def write_messages(
-    connection: AsyncConnection, rows: Sequence[Row], further: Sequence[Sequence[int]]
+    connection: AsyncConnection,
+    rows: Sequence[Row],
+    further: Sequence[Sequence[int]] = (),
+    policies: Policies | None = None,
 ) -> None:
-    """Outbox rows, and for each the further incidents that it tells of."""
-    if not any(further):
+    """Outbox rows, each with the further incidents that it tells of; who stands in for a receiver hears them too.
+
+    Args:
+        policies: of the receivers.
+    """
+    if any(further):
+        links: list[Row] = []
+        for row, others in zip(rows, further, strict=True):
+            number = (await connection.execute(insert(t.outbox).returning(t.outbox.c.id), row)).scalar_one()
+            links += [{"outbox_id": number, "incident_id": other} for other in others]
+        await execute_many(connection, insert(t.outbox_incident), links)
+    else:
         await execute_many(connection, insert(t.outbox), rows)
-        return
-    links: list[Row] = []
-    for row, others in zip(rows, further, strict=True):
-        number = (await connection.execute(insert(t.outbox).returning(t.outbox.c.id), row)).scalar_one()
-        links += [{"outbox_id": number, "incident_id": other} for other in others]
-    await execute_many(connection, insert(t.outbox_incident), links)
+    if rows and policies and await is_ever_used(connection):
+        places = {(row["queue"], row["receiver"]) for row in rows}
+        await stand_in(connection, places, policies, rows[0]["created_at"])
 
 
 async def look_now(connection: AsyncConnection, at: float) -> None:
