@@ -159,6 +159,7 @@ async def _run(path: Path) -> None:
             db=db,
             reload=reloader.reload,
             desk=telling.desk,
+            silences=telling.silences,
             drivers=drivers,
             running=lambda: reloader.running,
             intake=intake,

@@ -20,6 +20,7 @@ from sentinel.incidents.ledger import Ledger
 from sentinel.model.batch import Reading
 from sentinel.model.target import Target
 from sentinel.notify.desk import Desk
+from sentinel.notify.mutes.silences import Silences
 from sentinel.promql.catalogue import Catalogue
 from sentinel.promql.engine import Engine
 from sentinel.promql.selector import parse_selector
@@ -61,6 +62,7 @@ def build_faces(
     running: Callable[[], Configuration],
     intake: Intake,
     desk: Desk,
+    silences: Silences,
 ) -> Faces:
     """Everything the web needs, out of the daemon's parts."""
     site = Site(
@@ -87,6 +89,7 @@ def build_faces(
         probing=_Probing(drivers, running),
         receiving=intake if settings.intake.enabled else None,
         outbox=desk,
+        silences=silences,
     )
 
 

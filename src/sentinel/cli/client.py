@@ -42,6 +42,16 @@ class Daemon:
         headers = {"Authorization": f"Bearer {self._token()}"}
         return self._answer(self._ask("POST", path, body=body, headers=headers))
 
+    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
+        """A change, with the token."""
+        headers = {"Authorization": f"Bearer {self._token()}"}
+        return self._answer(self._ask("PATCH", path, body=body, headers=headers))
+
+    def delete(self, path: str) -> Any:
+        """An end, with the token."""
+        headers = {"Authorization": f"Bearer {self._token()}"}
+        return self._answer(self._ask("DELETE", path, headers=headers))
+
     def ask_prometheus(self, path: str, form: Mapping[str, str]) -> Any:
         """`data` of an answer in Prometheus' envelope."""
         answer = self._ask("POST", path, form=form)

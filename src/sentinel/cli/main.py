@@ -19,10 +19,12 @@ from sentinel.cli import (
     importing,
     incidents,
     init,
+    maintenance,
     notify,
     outbox,
     probe,
     query,
+    silence,
     targets,
     testing,
     token,
@@ -53,6 +55,8 @@ app.command("alerts")(alerts.alerts)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(notify.app, name="notify")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(silence.app, name="silence")
+app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(explain.app, name="explain")
 app.add_typer(importing.app, name="import")
 app.add_typer(token.app, name="token")

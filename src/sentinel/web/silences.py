@@ -79,6 +79,20 @@ class MaintenanceGiven(SilenceGiven):
     change: str = Field(default="", max_length=MAX_CHANGE, description="Reference of the change")
 
 
+class SilenceChange(BaseModel):
+    """What is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ends_at: Instant = Field(default=None, description="As when it is written; not where it recurs")
+    duration: str = Field(default="", max_length=50, description="From now on, in place of ends_at")
+    comment: str = Field(default="", max_length=MAX_COMMENT)
+
+
+class MaintenanceChange(SilenceChange):
+    change: str = Field(default="", max_length=MAX_CHANGE, description="Reference of the change")
+
+
 class Filters(BaseModel):
     """Which ones a list has."""
 
@@ -154,6 +168,11 @@ def silence_router(faces: Faces, silences: Silences) -> APIRouter:
     async def window(id: str) -> SilenceShown:  # noqa: A002
         return _shown(silences.get(id, Kind.MAINTENANCE), faces, silences)
 
+    _add_writing(router, faces, silences)
+    return router
+
+
+def _add_writing(router: APIRouter, faces: Faces, silences: Silences) -> None:
     @router.post("/silences/preview", operation_id="previewSilence", responses=WRITE)
     async def previewed(request: Request, given: SilenceGiven) -> PreviewShown:
         return _preview(_draft(given, faces), actor_of(request), faces, silences)
@@ -170,6 +189,16 @@ def silence_router(faces: Faces, silences: Silences) -> APIRouter:
     async def write_window(request: Request, given: MaintenanceGiven) -> SilenceWritten:
         return await _write(_draft(given, faces), actor_of(request), faces, silences)
 
+    @router.patch("/silences/{id}", operation_id="changeSilence", responses=WRITE)
+    async def change(request: Request, id: str, given: SilenceChange) -> SilenceWritten:  # noqa: A002
+        draft = _changed(silences.get(id, Kind.SILENCE), given, faces)
+        return await _write(draft, actor_of(request), faces, silences)
+
+    @router.patch("/maintenance/{id}", operation_id="changeMaintenance", responses=WRITE)
+    async def change_window(request: Request, id: str, given: MaintenanceChange) -> SilenceWritten:  # noqa: A002
+        draft = _changed(silences.get(id, Kind.MAINTENANCE), given, faces)
+        return await _write(draft, actor_of(request), faces, silences)
+
     @router.delete("/silences/{id}", operation_id="expireSilence", responses=WRITE)
     async def expire(request: Request, id: str) -> SilenceShown:  # noqa: A002
         return _shown(await silences.expire(id, actor_of(request), Kind.SILENCE), faces, silences)
@@ -177,8 +206,6 @@ def silence_router(faces: Faces, silences: Silences) -> APIRouter:
     @router.delete("/maintenance/{id}", operation_id="endMaintenance", responses=WRITE)
     async def end(request: Request, id: str) -> SilenceShown:  # noqa: A002
         return _shown(await silences.expire(id, actor_of(request), Kind.MAINTENANCE), faces, silences)
-
-    return router
 
 
 async def _write(draft: Draft, actor: str, faces: Faces, silences: Silences) -> SilenceWritten:
@@ -253,6 +280,31 @@ def _draft(given: SilenceGiven, faces: Faces) -> Draft:
         rule=given.recurring,
         zone=zone,
         **more,
+    )
+
+
+def _changed(before: Silence, given: SilenceChange, faces: Faces) -> Draft:
+    """Raises: InvalidSilenceError: a recurrence would change, or the end cannot be read."""
+    recurrence, ends_at, at = before.recurrence, before.ends_at, faces.clock.now()
+    if given.ends_at is not None or given.duration:
+        if recurrence is not None:
+            raise InvalidSilenceError("what recurs has no single end: end it, and write another")
+        zone = str(faces.site.timezone)
+        ends_at = read_window(None, given.ends_at, given.duration, rule="", zone=zone, at=at).end
+    change = given.change if isinstance(given, MaintenanceChange) else ""
+    return Draft(
+        before.matchers,
+        ends_at,
+        before.starts_at,
+        comment=given.comment or before.comment,
+        created_by=before.created_by,
+        id=before.id,
+        kind=before.kind,
+        rule=recurrence.rule if recurrence is not None else "",
+        zone=recurrence.zone if recurrence is not None else "UTC",
+        targets=before.targets,
+        with_dependants=before.with_dependants,
+        change=change or before.change,
     )
 
 

@@ -131,6 +131,32 @@ async def test_a_window_with_dependants_recurs_by_the_daemons_zone(place: Place)
     assert (ended.status_code, ended.json()["state"]) == (200, "expired")
 
 
+async def test_a_change_leaves_the_rest_as_it_is(place: Place) -> None:
+    made = (await place.post("/silences", matchers=["a=x"], duration="1h", comment="x")).json()
+    where = f"{API}/silences/{made['id']}"
+
+    async def changed(url: str, **body: Any) -> httpx.Response:
+        return await place.client.patch(url, headers=place.operator, json=body)
+
+    longer = (await changed(where, duration="3h")).json()
+    assert (longer["id"], longer["ends_at"], longer["comment"]) == (made["id"], NOW + 10800, "x")
+    worded = (await changed(where, comment="new words", ends_at=NOW + 60)).json()
+    assert worded == longer | {"comment": "new words", "ends_at": NOW + 60, "over_at": NOW + 60}
+    assert (await changed(where, ends_at=NOW - 60)).status_code == 422
+    assert (await changed(where, matchers=["a=y"])).status_code == 422
+    assert (await changed(f"{API}/maintenance/{made['id']}", comment="x")).status_code == 404
+    window = (
+        await place.post("/maintenance", targets=["sw1"], duration="1h", recurring="daily", comment="x")
+    ).json()
+    there = f"{API}/maintenance/{window['id']}"
+    assert (await changed(there, change="CHG-2", comment="y")).json() == window | {
+        "change": "CHG-2",
+        "comment": "y",
+    }
+    refused = await changed(there, duration="2h")
+    assert (refused.status_code, refused.json()["error"][:11]) == (422, "what recurs")
+
+
 async def test_a_preview_writes_nothing_and_warns(place: Place) -> None:
     body = {
         "matchers": ['instance=~"sw[0-3]"'],
@@ -232,7 +258,7 @@ async def test_only_operators_write_and_everybody_reads(place: Place) -> None:
         if path.startswith((f"{API}/silences", f"{API}/maintenance"))
         for method in methods
     ]
-    assert len(ours) == 10
+    assert len(ours) == 12
     for path, method in ours:
         answer = await place.client.request(method, path.replace("{id}", made))
         if method == "GET":
