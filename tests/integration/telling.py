@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,8 @@ class Telling:
     incidents: Incidents
     keeper: Keeper
     dispatch: Dispatch
+    looks: list[float] = field(default_factory=list)
+    """When groups were looked at: seconds since the start."""
 
     async def at(self, seconds: float, *changes: AlertChange) -> list[Told]:
         """Time goes on to that second, looking at what is due on the way; then the rules find this out.
@@ -71,6 +73,7 @@ class Telling:
         before = await self._count()
         while (due := await self.keeper._look()) is not None and due <= START + seconds:
             self.clock.at = max(due, self.clock.at)
+            self.looks.append(self.clock.at - START)
         self.clock.at = START + seconds
         await self.keeper._look()
         if changes:
@@ -143,4 +146,4 @@ async def telling(
 
 
 def _name(labels: Mapping[str, str]) -> str:
-    return f"{labels['alertname']} {labels['instance']}{labels.get('ifName', '')}"
+    return f"{labels['alertname']} {labels.get('instance', '')}{labels.get('ifName', '')}"
