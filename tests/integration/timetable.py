@@ -62,8 +62,8 @@ class Event:
 def drawn(seed: int) -> list[Event]:
     """Alerts that come and go, sources of inhibitions among them, and silences; in their order.
 
-    Nothing ends while it is muted: what Sentinel does then, Alertmanager does not. Nothing fires again soon after its
-    end: how long an Alertmanager keeps a group that is empty, up to 30 s, depends on when it was started.
+    Nothing ends while it is muted: what Sentinel does then, Alertmanager does not. Nothing fires again soon after
+    its end: how long an Alertmanager keeps a group that is empty, up to 30 s, depends on when it was started.
     """
     dice = random.Random(seed)
     sites = [f"s{number}" for number in range(6)]
