@@ -17,6 +17,7 @@ from sentinel.collect.traps.tally import FAMILIES as TRAPS
 from sentinel.collect.traps.tally import METRIC as TRAP_METRIC
 from sentinel.db.care import CareMetrics
 from sentinel.incidents.ledger import LedgerMetrics
+from sentinel.incidents.received.metrics import ReceivedMetrics
 from sentinel.notify.mutes.watch import SilenceMetrics
 from sentinel.notify.sender import SenderMetrics
 from sentinel.reload import ReloadMetrics
@@ -36,6 +37,7 @@ _PARTS: tuple[tuple[str, Callable[[CollectorRegistry], object]], ...] = (
     ("Traps and informs", TrapMetrics),
     ("Rules", RuleMetrics),
     ("Alerts and incidents in the database", LedgerMetrics),
+    ("Alerts from others", ReceivedMetrics),
     ("Notifications", SenderMetrics),
     ("Silences and maintenance windows", SilenceMetrics),
     ("Backup and retention", CareMetrics),

@@ -1,4 +1,4 @@
-"""[intake]: samples that others send, by Prometheus' remote write."""
+"""[intake]: samples and alerts that others send."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from sentinel.config.types import PositiveDuration
 
 
 class IntakeSettings(Written):
-    """[intake]: samples that others send to /api/v1/write."""
+    """[intake]: samples that others send to /api/v1/write, and alerts that they send to /api/v2/alerts."""
 
     enabled: bool = False
     """Take samples from Prometheus, vmagent, other Sentinels and whoever speaks remote write, with a token."""
     max_series: int = Field(default=500_000, ge=1, le=50_000_000)
     """How many received series are kept; further ones are refused."""
+    max_alerts: int = Field(default=100_000, ge=1, le=1_000_000)
+    """How many received alerts are kept; further ones are refused. Alerts are taken from whoever has a token."""
     lag: PositiveDuration = 600.0
     """How old samples may be, such as those that a sender kept while it could not reach this daemon; at most 1h."""
 

@@ -78,6 +78,15 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
     return tuple(_matcher(part, text) for part in parts)
 
 
+def parse_matcher(text: str) -> Matcher:
+    """A single matcher without braces; commas belong to its value.
+
+    Raises:
+        ValueError: what is wrong.
+    """
+    return _matcher(text, text)
+
+
 def _is_matchers(written: str) -> str:
     parse_matchers(written)
     return written

@@ -20,6 +20,7 @@ from sentinel.config.receivers import (
 )
 from sentinel.config.receivers.mail import EmailSettings
 from sentinel.config.receivers.web import WebhookSettings
+from sentinel.config.types import PositiveDuration
 from sentinel.model.problem import Problem, did_you_mean
 
 __all__ = [
@@ -36,6 +37,8 @@ __all__ = [
 ]
 
 MAX_DEPTH = 20
+RESOLVE_TIMEOUT = 300.0
+"""Seconds for which a received alert without an end is believed where nothing is written, as in Alertmanager."""
 NOBODY = "nobody"
 """The receiver of routes whose alerts nobody is told."""
 
@@ -64,6 +67,8 @@ class RouteSettings(Written):
     repeat_interval: Time = None
     """After this the same is told again. Without it as the route above; no route says it: 4h, with groups by
     incident never, which is also what 0s means."""
+    resolve_timeout: PositiveDuration | None = None
+    """At the top only: how long an alert that others send without an end is believed; 5m."""
     mute_time_intervals: tuple[str, ...] = ()
     """Names of [[time_interval]] in which this route tells nobody. Not handed down to routes below."""
     active_time_intervals: tuple[str, ...] = ()
@@ -110,6 +115,9 @@ def routing_problems(
         if node.receiver and node.receiver not in names:
             text = f"unknown receiver '{node.receiver}'{did_you_mean(node.receiver, names)}"
             problems.append(document.problem((*path, "receiver"), text, value=True))
+        if node.resolve_timeout is not None and node is not route:
+            text = "resolve_timeout belongs to the top route: it is for all alerts"
+            problems.append(document.problem((*path, "resolve_timeout"), text))
         problems += _times(document, path, node, times)
         problems += _groups(document, path, node, options)
     return problems

@@ -18,7 +18,7 @@ from sentinel.config.inhibition import InhibitSettings
 from sentinel.config.intake import IntakeSettings
 from sentinel.config.intervals import TimeIntervalSettings
 from sentinel.config.jump import Jump
-from sentinel.config.notify import NotifySettings, ReceiverSettings, RouteSettings
+from sentinel.config.notify import RESOLVE_TIMEOUT, NotifySettings, ReceiverSettings, RouteSettings
 from sentinel.config.remote import RemoteWriteSettings
 from sentinel.config.store import StoreSettings
 from sentinel.config.sweeps import SweepSettings
@@ -243,6 +243,12 @@ class Settings(Written):
     inhibit: tuple[InhibitSettings, ...] = ()
     notify: NotifySettings = NotifySettings()
     care: CareSettings = CareSettings()
+
+    @property
+    def resolve_timeout(self) -> float:
+        """Seconds for which a received alert without an end is believed."""
+        written = self.route.resolve_timeout if self.route is not None else None
+        return written if written is not None else RESOLVE_TIMEOUT
 
     @property
     def external_url(self) -> str:

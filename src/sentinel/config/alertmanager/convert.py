@@ -53,6 +53,7 @@ def convert(text: str, file: str) -> Converted:
     inhibitions.read()
     routes = Routes(source, receivers.channels, intervals.names)
     top = routes.node(("route",))
+    routes.time(("global", "resolve_timeout"))
     problems = receivers.problems + intervals.problems + inhibitions.problems + routes.problems
     for matcher in top.matchers[:1]:
         problems.append(
@@ -66,7 +67,8 @@ def convert(text: str, file: str) -> Converted:
     lines = [f"# From {plain(FilePath(file).name)}, an Alertmanager's configuration."]
     remarks: list[str] = []
     source.unsupported(remarks, (), _APART)
-    source.unsupported(remarks, ("global",), {"resolve_timeout": "rules say when an alert ends"})
+    if timeout := source.text(("global", "resolve_timeout")):
+        top.groups = {"resolve_timeout": timeout} | top.groups
     lines += [f"# {plain(remark)}" for remark in remarks]
     lines += ["", *top.lines(), *intervals.lines, *inhibitions.lines, *receivers.lines]
     findings = tuple(sorted(set(source.findings)))

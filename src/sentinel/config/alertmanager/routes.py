@@ -109,6 +109,11 @@ class Routes:
             self._problem(path, str(error))
         return written
 
+    def time(self, path: Path) -> None:
+        """Look a duration over that stands elsewhere than at a route, if it stands there."""
+        if text := self._source.text(path):
+            self._time(path, text)
+
     def _time(self, path: Path, text: str) -> None:
         try:
             seconds = parse_duration(text)
