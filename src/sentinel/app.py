@@ -160,6 +160,7 @@ async def _run(path: Path) -> None:
             reload=reloader.reload,
             desk=telling.desk,
             silences=telling.silences,
+            explaining=telling.explainer,
             drivers=drivers,
             running=lambda: reloader.running,
             intake=intake,

@@ -20,6 +20,7 @@ from sentinel.incidents.ledger import Ledger
 from sentinel.model.batch import Reading
 from sentinel.model.target import Target
 from sentinel.notify.desk import Desk
+from sentinel.notify.explaining import Explainer
 from sentinel.notify.mutes.silences import Silences
 from sentinel.promql.catalogue import Catalogue
 from sentinel.promql.engine import Engine
@@ -63,6 +64,7 @@ def build_faces(
     intake: Intake,
     desk: Desk,
     silences: Silences,
+    explaining: Explainer,
 ) -> Faces:
     """Everything the web needs, out of the daemon's parts."""
     site = Site(
@@ -90,6 +92,7 @@ def build_faces(
         receiving=intake if settings.intake.enabled else None,
         outbox=desk,
         silences=silences,
+        explaining=explaining,
     )
 
 

@@ -14,6 +14,7 @@ from sentinel.model.labels import Labels
 from sentinel.notify.decision import Circumstances, Obstacle, Why
 from sentinel.notify.desk import Desk
 from sentinel.notify.dispatch import Dispatch
+from sentinel.notify.explaining import Explainer
 from sentinel.notify.flapping import Flapping
 from sentinel.notify.groups.keeper import Keeper
 from sentinel.notify.intervals import Intervals
@@ -75,6 +76,7 @@ class Telling:
         )
         self.dispatch = self._dispatch(running)
         self.keeper = Keeper(db, clock, self.dispatch, committed=self.sender.wake)
+        self.explainer = Explainer(db, clock, lambda: self.dispatch)
         self.desk = Desk(db, clock, receivers=lambda: self.sender.receivers, again=self.sender.again)
 
     @classmethod

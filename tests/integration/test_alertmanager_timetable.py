@@ -168,7 +168,7 @@ async def _say(url: str, event: Event, start: float) -> None:
         await _ask(f"{url}/api/v2/silences", body)
         return
     now = start + event.at
-    alert = {"labels": dict(event.labels)}
+    alert: dict[str, Any] = {"labels": dict(event.labels)}
     if event.what == "fires":
         alert |= {"startsAt": _rfc3339(now), "endsAt": _rfc3339(now + 3600)}
     else:
@@ -193,9 +193,8 @@ def _listed(alerts: Sequence[tuple[Mapping[str, str], str]]) -> tuple[tuple[str,
 def _differences(ours: Notices, theirs: Notices) -> list[str]:
     problems = []
     for key in sorted(ours.keys() | theirs.keys()):
-        mine, other = ours.get(key, []), theirs.get(key, [])
         # What is told in the last moment may be there on one side only.
-        mine, other = _before_the_end(mine), _before_the_end(other)
+        mine, other = _before_the_end(ours.get(key, [])), _before_the_end(theirs.get(key, []))
         for index in range(max(len(mine), len(other))):
             one = mine[index] if index < len(mine) else None
             two = other[index] if index < len(other) else None

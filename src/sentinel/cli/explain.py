@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sentinel.cli.alert_story import alert_lines
+from sentinel.cli.client import DEFAULT_URL, OWN, Daemon, UrlOption
 from sentinel.cli.config import ConfigPath, fail, problems_told
 from sentinel.cli.output import Output, OutputOption, plain, show_json
 from sentinel.model.problem import UnusableError
@@ -67,6 +69,28 @@ def route(
     if told != list(step.receivers):
         typer.echo(plain(f"told now: {', '.join(told) or 'nobody'}"))
     typer.echo(plain(f"receivers: {', '.join(step.receivers)}"))
+
+
+@app.command()
+def alert(
+    fingerprint: Annotated[
+        str, typer.Argument(metavar="ID", help="The alert's fingerprint, or its first characters.")
+    ],
+    output: OutputOption = Output.TABLE,
+    url: UrlOption = DEFAULT_URL,
+) -> None:
+    """Show why an alert was told or not: its state, who was told when, what stands in the way, what comes next.
+
+    `sentinel alerts --output json` shows fingerprints.
+    """
+    from urllib.parse import quote
+
+    found = Daemon(url).get(f"{OWN}/explain/alert/{quote(fingerprint, safe='')}")
+    if output is Output.JSON:
+        show_json(found)
+        return
+    for line in alert_lines(found):
+        typer.echo(plain(line))
 
 
 def _instant(text: str) -> float:

@@ -167,6 +167,13 @@ class Dispatch:
         await put_members(connection, list(joining.values()), numbers)
         return numbers.values()
 
+    def obstacles(self, group: Group, member: Member, matter: Matter, at: float) -> Sequence[Obstacle]:
+        """What stands in the way of telling that of an alert of the group."""
+        question = Question(
+            member.alert, member.incident, matter, self._route_of(group), group.incident is not None
+        )
+        return decide(question, at, self.circumstances)
+
     def judged(self, group: Group, at: float) -> Verdict:
         """What would be told of a group at this instant."""
         receiver, route = self._receivers.get(group.receiver), self._route_of(group)
@@ -225,7 +232,7 @@ class Dispatch:
             news,
             alerts,
             external_url=self._external_url,
-            group_key=self._group_key(group),
+            group_key=self.group_key(group),
             title=f"{main.title} (+{len(members) - 1})" if others else "",
             further=others,
         )
@@ -254,7 +261,8 @@ class Dispatch:
         )
         return route if is_alike else None
 
-    def _group_key(self, group: Group) -> str:
+    def group_key(self, group: Group) -> str:
+        """As Alertmanager writes it; empty: a group of an incident."""
         route = self._route_of(group)
         if group.incident is not None or route is None:
             return ""
@@ -271,7 +279,7 @@ class Dispatch:
             if route is not None and self.circumstances.times(route, at):
                 continue
             alerts = [one.alert for one in heard if one.is_open] or [one.alert for one in heard]
-            facts = facts_of(news, alerts, external_url=self._external_url, group_key=self._group_key(group))
+            facts = facts_of(news, alerts, external_url=self._external_url, group_key=self.group_key(group))
             rows.append(_row(group.receiver, _queue(group), news, dict(facts), at))
         await write_messages(connection, rows, policies=self._policies)
 

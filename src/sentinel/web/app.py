@@ -16,9 +16,11 @@ import sentinel
 from sentinel.db.database import is_passing
 from sentinel.incidents.incidents import NoSuchIncidentError, NotPossibleError
 from sentinel.notify.desk import NoSuchMessageError
+from sentinel.notify.explaining import NoSuchAlertError
 from sentinel.notify.mutes.drafts import InvalidSilenceError
 from sentinel.notify.mutes.silences import NoSuchSilenceError
 from sentinel.web.assets import Assets
+from sentinel.web.explaining import explaining_router
 from sentinel.web.guard import Guard
 from sentinel.web.live import Live
 from sentinel.web.machines import machine_router
@@ -62,6 +64,8 @@ def create_app(faces: Faces, registry: CollectorRegistry) -> FastAPI:
     app.include_router(own_router(faces, live))
     if faces.outbox is not None:
         app.include_router(outbox_router(faces.outbox))
+    if faces.explaining is not None:
+        app.include_router(explaining_router(faces.explaining))
     if faces.silences is not None:
         app.include_router(silence_router(faces, faces.silences))
     app.include_router(prometheus_router(faces))
@@ -117,6 +121,7 @@ def _add_error_answers(app: FastAPI, pages: Pages) -> None:
     app.add_exception_handler(ApiError, answer_error)
     app.add_exception_handler(NoSuchIncidentError, saying(404))
     app.add_exception_handler(NoSuchMessageError, saying(404))
+    app.add_exception_handler(NoSuchAlertError, saying(404))
     app.add_exception_handler(NoSuchSilenceError, saying(404))
     app.add_exception_handler(NotPossibleError, saying(409))
     app.add_exception_handler(InvalidSilenceError, saying(422))

@@ -21,6 +21,7 @@ from sentinel.model.labels import Labels
 from sentinel.model.problem import Problem
 from sentinel.model.target import Target
 from sentinel.notify.desk import MessageRecord
+from sentinel.notify.explaining import Explanation
 from sentinel.notify.mutes.mutes import Mutes
 from sentinel.notify.mutes.preview import Preview
 from sentinel.notify.mutes.silence import Draft, Kind, Silence, State
@@ -278,6 +279,14 @@ class Outbox(Protocol):
     async def drop(self, numbers: Sequence[int], actor: str, reason: str, /) -> Sequence[MessageRecord]: ...
 
 
+class Explaining(Protocol):
+    """Why an alert was told or not."""
+
+    async def explain(self, fingerprint: str, /) -> Explanation:
+        """Raises: NoSuchAlertError."""
+        ...
+
+
 class SilenceList(Protocol):
     """Silences and maintenance windows as people read them."""
 
@@ -353,6 +362,7 @@ class Faces:
     """None: samples from others are not taken."""
     outbox: Outbox | None = None
     silences: Silences | None = None
+    explaining: Explaining | None = None
 
 
 GRADES = tuple(Grade)
