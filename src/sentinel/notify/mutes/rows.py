@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sentinel.db import tables as t
 from sentinel.db.database import Database
-from sentinel.db.sql import execute_many, pieces, upsert
+from sentinel.db.sql import PIECE, execute_many, pieces, upsert
 from sentinel.notify.mutes.recurrence import Recurrence, Window
 from sentinel.notify.mutes.silence import Kind, Silence, read_matchers, written_matchers
 
@@ -23,7 +24,9 @@ async def read_silences(db: Database) -> Sequence[Silence]:
     async with db.reading() as connection:
         rows = (await connection.execute(select(t.silence))).mappings().all()
     found = []
-    for row in rows:
+    for number, row in enumerate(rows, 1):
+        if number % PIECE == 0:
+            await asyncio.sleep(0)  # others have their turn
         try:
             found.append(_silence_of(row))
         except (ValueError, TypeError, AttributeError) as error:
