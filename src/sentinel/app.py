@@ -27,6 +27,7 @@ from sentinel.db.pulse import beat, last_alive
 from sentinel.faces import build_faces
 from sentinel.incidents.incidents import Incidents
 from sentinel.incidents.ledger import Ledger
+from sentinel.incidents.received.received import Received
 from sentinel.model.labels import Labels
 from sentinel.model.problem import UnusableError
 from sentinel.promql.engine import Engine
@@ -116,7 +117,14 @@ async def _run(path: Path) -> None:
             is_waiting=lambda labels: loops.is_waiting(labels) or intake.is_waiting(labels),
             may_be_sent=intake.may_send,
         )
-        rules.restore(await ledger.load_alerts(), clock.now(), stopped_at=await last_alive(db))
+        received = Received(
+            ledger,
+            clock=clock,
+            registry=registry,
+            resolve_timeout=settings.resolve_timeout,
+            most=settings.intake.max_alerts,
+        )
+        await _restore_alerts(db, ledger, rules, received, clock)
         traps = Traps(
             head,
             loops,
@@ -132,7 +140,7 @@ async def _run(path: Path) -> None:
             loops.replace(drivers.watches(wanted.targets, wanted.modules, wanted.settings.auth))
             rules.replace(wanted.groups)
             rules.retain(_instances(wanted))
-            _adopt(traps, wanted)
+            _adopt(traps, received, wanted)
             dispatch = telling.adopt(wanted, receivers)
             ledger.use(dispatch)
             incidents.use(dispatch)
@@ -142,7 +150,7 @@ async def _run(path: Path) -> None:
         drivers.adopt(running.modules, running.settings.auth)
         loops.replace(drivers.watches(running.targets, running.modules, running.settings.auth))
         rules.retain(_instances(running))
-        _adopt(traps, running)
+        _adopt(traps, received, running)
         care = Care(db, registry, lambda: reloader.running)
         sweeps = Sweeps(clock, registry, lambda: reloader.running, reloader.reread_targets)
         faces = build_faces(
@@ -161,6 +169,8 @@ async def _run(path: Path) -> None:
             desk=telling.desk,
             silences=telling.silences,
             explaining=telling.explainer,
+            received=received,
+            dispatch=lambda: telling.dispatch,
             drivers=drivers,
             running=lambda: reloader.running,
             intake=intake,
@@ -175,6 +185,7 @@ async def _run(path: Path) -> None:
                 "interface numbers": numbers.run,
                 "rules": rules.run,
                 **({"traps": lambda: traps.run(trap_channel)} if trap_channel is not None else {}),
+                "received alerts": received.run,
                 "ledger": ledger.run,
                 **telling.parts,
                 **({"history": history.run} if history is not None else {}),
@@ -188,6 +199,7 @@ async def _run(path: Path) -> None:
                     (
                         head.shift,
                         rules.shift,
+                        received.shift,
                         traps.shift,
                         telling.shift,
                         *([history.shift] if history is not None else []),
@@ -330,8 +342,18 @@ def _trap_channel(configuration: Configuration) -> socket.socket | None:
     return listen_datagrams(*address, hint) if address is not None else None
 
 
-def _adopt(traps: Traps, configuration: Configuration) -> None:
+async def _restore_alerts(
+    db: Database, ledger: Ledger, rules: RuleEngine, received: Received, clock: Clock
+) -> None:
+    """As they were when the daemon ended."""
+    alerts = await ledger.load_alerts()
+    received.restore(alerts, clock.now())
+    rules.restore(alerts, clock.now(), stopped_at=await last_alive(db))
+
+
+def _adopt(traps: Traps, received: Received, configuration: Configuration) -> None:
     settings = configuration.settings
+    received.adopt(resolve_timeout=settings.resolve_timeout, most=settings.intake.max_alerts)
     traps.adopt(
         settings.traps,
         configuration.targets,

@@ -17,9 +17,12 @@ from sentinel.db.database import Database
 from sentinel.db.tokens import digest, verify_token
 from sentinel.incidents.incidents import Incidents
 from sentinel.incidents.ledger import Ledger
+from sentinel.incidents.received.received import Received
+from sentinel.model.alert import Alert
 from sentinel.model.batch import Reading
 from sentinel.model.target import Target
 from sentinel.notify.desk import Desk
+from sentinel.notify.dispatch import Dispatch
 from sentinel.notify.explaining import Explainer
 from sentinel.notify.mutes.silences import Silences
 from sentinel.promql.catalogue import Catalogue
@@ -28,13 +31,14 @@ from sentinel.promql.selector import parse_selector
 from sentinel.promql.service import QueryService
 from sentinel.reload import Configuration
 from sentinel.rules.engine import RuleEngine
+from sentinel.rules.status import GroupStatus
 from sentinel.runtime.clock import Clock
 from sentinel.series.exposition import Style, parts
 from sentinel.series.head import Head
 from sentinel.series.matcher import Matcher, MatchOperator
 from sentinel.series.openmetrics import END
 from sentinel.series.remote.intake import Intake
-from sentinel.web.seams import Faces, OnDemandRules, ProbeRules, Reload, Scope, Site, Vitals
+from sentinel.web.seams import Arrangement, Faces, OnDemandRules, ProbeRules, Reload, Scope, Site, Vitals
 
 WRITERS = ("operator", "admin")
 SENDERS = ("sender", *WRITERS)
@@ -65,6 +69,8 @@ def build_faces(
     desk: Desk,
     silences: Silences,
     explaining: Explainer,
+    received: Received,
+    dispatch: Callable[[], Dispatch],
 ) -> Faces:
     """Everything the web needs, out of the daemon's parts."""
     site = Site(
@@ -78,7 +84,7 @@ def build_faces(
         expressions=engine,
         queries=queries,
         catalogue=Catalogue(engine, queries, clock),
-        alerts=rules,
+        alerts=_Alerts(rules, received),
         incidents=incidents,
         fleet=loops,
         exposition=_Exposition(head, registry, clock),
@@ -93,7 +99,24 @@ def build_faces(
         outbox=desk,
         silences=silences,
         explaining=explaining,
+        alert_intake=received,
+        arranged=lambda: Arrangement(running().settings, dispatch().circumstances, dispatch().route),
     )
+
+
+class _Alerts:
+    """Those of our rules, and those that others send."""
+
+    def __init__(self, rules: RuleEngine, received: Received) -> None:
+        self._rules = rules
+        self._received = received
+
+    def active(self) -> Sequence[Alert]:
+        return [*self._rules.active(), *self._received.active()]
+
+    @property
+    def groups(self) -> Sequence[GroupStatus]:
+        return self._rules.groups
 
 
 class _OnDemand:

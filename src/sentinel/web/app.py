@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,6 +20,9 @@ from sentinel.notify.desk import NoSuchMessageError
 from sentinel.notify.explaining import NoSuchAlertError
 from sentinel.notify.mutes.drafts import InvalidSilenceError
 from sentinel.notify.mutes.silences import NoSuchSilenceError
+from sentinel.web.alertmanager.answers import RefusedError
+from sentinel.web.alertmanager.routes import PREFIX as ALERTMANAGER_API
+from sentinel.web.alertmanager.routes import alertmanager_router, answer_refused, refuse
 from sentinel.web.assets import Assets
 from sentinel.web.explaining import explaining_router
 from sentinel.web.guard import Guard
@@ -69,24 +73,30 @@ def create_app(faces: Faces, registry: CollectorRegistry) -> FastAPI:
     if faces.silences is not None:
         app.include_router(silence_router(faces, faces.silences))
     app.include_router(prometheus_router(faces))
+    app.include_router(alertmanager_router(faces))
     app.include_router(page_router(faces, pages, live, assets))
     _add_error_answers(app, pages)
     return app
 
 
+def _refused(pages: Pages, request: Request, status: int, text: str) -> Response:
+    path = request.url.path
+    if path.startswith(PROMETHEUS_API):
+        kind = {404: "not_found", 500: "internal", 503: "unavailable"}.get(status, "bad_data")
+        return failure(kind, text, status)
+    if path.startswith(f"{ALERTMANAGER_API}/"):
+        return refuse(request, status, text)
+    if path.startswith("/api/"):
+        return JSONResponse({"error": text}, status)
+    if status == 404 and request.method == "GET":
+        return pages.missing(request)
+    return PlainTextResponse(text + "\n", status)
+
+
 def _add_error_answers(app: FastAPI, pages: Pages) -> None:
     """Each face has its own way of saying no; none says more than the reader needs."""
 
-    def refused(request: Request, status: int, text: str) -> Response:
-        path = request.url.path
-        if path.startswith(PROMETHEUS_API):
-            kind = {404: "not_found", 500: "internal", 503: "unavailable"}.get(status, "bad_data")
-            return failure(kind, text, status)
-        if path.startswith("/api/"):
-            return JSONResponse({"error": text}, status)
-        if status == 404 and request.method == "GET":
-            return pages.missing(request)
-        return PlainTextResponse(text + "\n", status)
+    refused = partial(_refused, pages)
 
     def saying(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
         """Answers with the error's own words."""
@@ -119,6 +129,7 @@ def _add_error_answers(app: FastAPI, pages: Pages) -> None:
         return refused(request, 500, "internal error; the daemon's log says more")
 
     app.add_exception_handler(ApiError, answer_error)
+    app.add_exception_handler(RefusedError, answer_refused)
     app.add_exception_handler(NoSuchIncidentError, saying(404))
     app.add_exception_handler(NoSuchMessageError, saying(404))
     app.add_exception_handler(NoSuchAlertError, saying(404))

@@ -18,10 +18,16 @@ from sentinel.web.seams import Site, Tokens
 
 WRITE = "/api/v1/write"
 """Where others hand in samples."""
+ALERTS = "/api/v2/alerts"
+"""Where others hand in alerts."""
+SENDERS = frozenset({WRITE, ALERTS})
+"""Where a sender's token will do."""
 MAX_BODY = 1024 * 1024
 """Bytes that a request may carry."""
 MAX_SAMPLES_BODY = 8 * 1024 * 1024
 """Bytes of samples that a request may carry, compressed."""
+MAX_ALERTS_BODY = 4 * 1024 * 1024
+"""Bytes of alerts that a request may carry."""
 BODY_DEADLINE = 10.0
 """Seconds in which a request's body has to arrive."""
 
@@ -130,7 +136,7 @@ class Guard:
     def _refuse_place(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
-        if scope["path"] not in OPEN_TO_ANY_HOST and not self._hosts.allows(host):
+        if not _is_open_to_any_host(scope) and not self._hosts.allows(host):
             return _text(
                 403, "this host name is not served here; add it to [web] allowed_hosts if it should be"
             )
@@ -148,7 +154,7 @@ class Guard:
         if scope["method"] not in ("POST", "PUT", "PATCH", "DELETE"):
             return _text(405, "method not allowed")
         given = bearer(Headers(scope=scope))
-        actor = await self._tokens.verify(given, sends=scope["path"] == WRITE) if given else None
+        actor = await self._tokens.verify(given, sends=scope["path"] in SENDERS) if given else None
         if actor is None:
             text = "the token is not valid" if given else "this needs 'Authorization: Bearer TOKEN'"
             return _text(401, text, {"WWW-Authenticate": 'Bearer realm="sentinel"'})
@@ -172,6 +178,12 @@ def bearer(headers: Headers) -> str:
 def _is_sensitive(scope: Scope) -> bool:
     """Writes, and the stream of live pages."""
     return scope["method"] not in ("GET", "HEAD") or scope["path"] == "/live"
+
+
+def _is_open_to_any_host(scope: Scope) -> bool:
+    """Machines know the daemon under names of their own; what browsers could read there is not open."""
+    is_sent = scope["path"] == ALERTS and scope["method"] == "POST"
+    return is_sent or scope["path"] in OPEN_TO_ANY_HOST
 
 
 def _host_of(header: str) -> str:
@@ -235,7 +247,8 @@ async def _whole_body(scope: Scope, receive: Receive) -> Receive:
 
 def _limit(scope: Scope) -> int:
     """Bytes that a body may have."""
-    return MAX_SAMPLES_BODY if scope["path"] == WRITE else MAX_BODY
+    limits = {WRITE: MAX_SAMPLES_BODY, ALERTS: MAX_ALERTS_BODY}
+    return limits.get(scope["path"], MAX_BODY)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -13,18 +13,23 @@ from sentinel.collect.poll import PollStatus
 from sentinel.collect.probes.resolve import Policy
 from sentinel.collect.snmp.on_demand import Scrape
 from sentinel.config.matchers import Matcher as LabelMatcher
+from sentinel.config.settings import Settings
 from sentinel.incidents.incidents import IncidentRecord
+from sentinel.incidents.received.posted import Posted
+from sentinel.incidents.received.received import Verdict as AlertVerdict
 from sentinel.model.alert import Alert
 from sentinel.model.batch import Family, Reading
 from sentinel.model.incident import Grade, Incident, IncidentState
 from sentinel.model.labels import Labels
 from sentinel.model.problem import Problem
 from sentinel.model.target import Target
+from sentinel.notify.decision import Circumstances
 from sentinel.notify.desk import MessageRecord
 from sentinel.notify.explaining import Explanation
 from sentinel.notify.mutes.mutes import Mutes
 from sentinel.notify.mutes.preview import Preview
 from sentinel.notify.mutes.silence import Draft, Kind, Silence, State
+from sentinel.notify.tree import Route
 from sentinel.promql.service import Question, Reply
 from sentinel.promql.value import Value
 from sentinel.rules.status import GroupStatus
@@ -323,6 +328,31 @@ class Silences(SilenceList, SilenceActs, Protocol):
     """Both sides of silences."""
 
 
+class AlertIntake(Protocol):
+    """Alerts from others."""
+
+    async def take(self, posted: Sequence[Posted], sender: str, /) -> AlertVerdict:
+        """Raises: NotCommittedError: the database does not take them now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """Who is told what, by the configuration in force."""
+
+    settings: Settings
+    circumstances: Circumstances = field(default_factory=Circumstances)
+    route: Route | None = None
+    """None: nobody is told."""
+
+    @property
+    def resolve_timeout(self) -> float:
+        """Seconds."""
+        return self.settings.resolve_timeout
+
+
+Arranged = Callable[[], Arrangement]
+
 Reload = Callable[[], Awaitable[Sequence[Problem]]]
 """Read the whole configuration again. Empty: it is in force; otherwise nothing has changed."""
 
@@ -362,6 +392,8 @@ class Faces:
     """None: samples from others are not taken."""
     outbox: Outbox | None = None
     silences: Silences | None = None
+    alert_intake: AlertIntake | None = None
+    arranged: Arranged | None = None
     explaining: Explaining | None = None
 
 
