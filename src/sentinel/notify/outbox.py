@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import RowMapping, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import func, insert, select, update
 
 from sentinel.db import tables as t
 from sentinel.db.database import Database
 from sentinel.incidents.book import OWN, one_line
-from sentinel.incidents.news import Event
 from sentinel.incidents.rows import entry_row
 from sentinel.model.incident import Entry, EntryKind
-from sentinel.notify.receiver import Delivery, Result
+from sentinel.notify.receiver import Result
 
 PENDING = "pending"
 DELIVERED = "delivered"
@@ -55,54 +53,6 @@ async def waiting(db: Database, receiver: str, *, after: int, limit: int) -> lis
     )
     async with db.reading() as connection:
         return [Waiting(*row) for row in await connection.execute(query)]
-
-
-async def fetch(db: Database, numbers: Sequence[int]) -> Mapping[int, tuple[Delivery, bool]]:
-    """The content of rows, and whether they still make sense: a recovery does once its alert has arrived.
-
-    Rows that are gone, or were settled meanwhile, are left out.
-    """
-    query = select(t.outbox).where(t.outbox.c.id.in_(numbers), t.outbox.c.state == PENDING)
-    async with db.reading() as connection:
-        rows = (await connection.execute(query)).mappings().all()
-        told = await _told(connection, [row for row in rows if row["event"] != Event.FIRING.value])
-    found = {}
-    for row in rows:
-        makes_sense = row["event"] == Event.FIRING.value or (row["queue"], row["receiver"]) in told
-        found[row["id"]] = (_delivery(row), makes_sense)
-    return found
-
-
-def _delivery(row: RowMapping) -> Delivery:
-    return Delivery(
-        id=row["id"],
-        key=row["key"],
-        incident=row["incident_id"],
-        receiver=row["receiver"],
-        event=row["event"],
-        facts=row["payload"],
-        recipients=row["recipients"],
-        queue=row["queue"],
-    )
-
-
-async def _told(connection: AsyncConnection, rows: Sequence[RowMapping]) -> set[tuple[str, str]]:
-    """Queues, and who was told that something of them is firing."""
-    if not rows:
-        return set()
-    query = select(t.outbox.c.queue, t.outbox.c.receiver).where(
-        t.outbox.c.queue.in_({row["queue"] for row in rows}),
-        t.outbox.c.event == Event.FIRING.value,
-        t.outbox.c.state == DELIVERED,
-    )
-    return {(queue, receiver) for queue, receiver in await connection.execute(query)}
-
-
-async def drop(db: Database, number: int, *, reason: str, at: float) -> None:
-    """A message that no longer makes sense is not sent."""
-    values = {"state": DROPPED, "last_error": reason, "done_at": at}
-    async with db.transaction() as connection:
-        await connection.execute(update(t.outbox).where(t.outbox.c.id == number).values(values))
 
 
 async def bury_orphans(db: Database, receivers: Sequence[str], *, at: float) -> Mapping[str, int]:

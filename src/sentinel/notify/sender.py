@@ -13,11 +13,12 @@ from sentinel.db.database import Database
 from sentinel.db.errors import reason_of
 from sentinel.notify.lane import Lane
 from sentinel.notify.marker import Marker
-from sentinel.notify.outbox import UNTOLD, Waiting, backlog, bury_orphans, drop, fetch, waiting
+from sentinel.notify.outbox import Waiting, backlog, bury_orphans, waiting
 from sentinel.notify.receiver import Delivery, Outcome, Receiver, Result
 from sentinel.notify.sending.fallback import Fallbacks
 from sentinel.notify.sending.marks import Mark
 from sentinel.notify.sending.policy import Policies
+from sentinel.notify.sending.sense import WORDS, drop, fetch
 from sentinel.notify.upholding import Upholder
 from sentinel.runtime.clock import Clock
 from sentinel.runtime.supervise import backoff
@@ -44,6 +45,12 @@ class SenderMetrics:
         )
         self.dead = Counter(
             "sentinel_outbox_dead", "Messages that cannot be delivered.", ["receiver"], registry=registry
+        )
+        self.dropped = Counter(
+            "sentinel_outbox_dropped",
+            "Messages not sent because they no longer made sense: untold, overtaken or expired.",
+            ["receiver", "reason"],
+            registry=registry,
         )
         self.fallback = Counter(
             "sentinel_outbox_fallback",
@@ -235,30 +242,31 @@ class Sender:
         await self._clock.sleep(seconds)
         lane.stirred.set()
 
-    async def _fetched(self, rows: Sequence[Waiting]) -> Mapping[int, tuple[Delivery, bool]]:
+    async def _fetched(self, rows: Sequence[Waiting]) -> Mapping[int, tuple[Delivery, str]]:
         failures = 0
         while True:
             try:
-                return await fetch(self._db, [row.id for row in rows])
+                return await fetch(self._db, [row.id for row in rows], self._clock.now())
             except (SQLAlchemyError, OSError) as error:
                 failures += 1
                 await self._database_is_away(error, failures)
 
-    async def _fly(self, lane: Lane, row: Waiting, fetched: tuple[Delivery, bool] | None) -> None:
+    async def _fly(self, lane: Lane, row: Waiting, fetched: tuple[Delivery, str] | None) -> None:
         """One attempt, from the row's content to its mark."""
         outcome = None
         if fetched is not None and fetched[1]:
+            await self._drop(*fetched)
+        elif fetched is not None:
             outcome = await self._attempt(lane, fetched[0])
             await self._marked(lane, fetched[0], outcome)
-        elif fetched is not None:
-            await self._drop(fetched[0])
         lane.done(row, outcome, self._clock.monotonic())
 
-    async def _drop(self, delivery: Delivery) -> None:
+    async def _drop(self, delivery: Delivery, reason: str) -> None:
+        self._metrics.dropped.labels(delivery.receiver, WORDS[reason]).inc()
         failures = 0
         while True:
             try:
-                await drop(self._db, delivery.id, reason=UNTOLD, at=self._clock.now())
+                await drop(self._db, delivery, reason=reason, at=self._clock.now())
                 return
             except (SQLAlchemyError, OSError) as error:
                 failures += 1

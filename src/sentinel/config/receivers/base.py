@@ -66,6 +66,9 @@ class Receiver(Written):
     """Name of the receiver that is told instead, when this one refuses a message or does not take it in time."""
     fallback_after: PositiveDuration = 300.0
     """How long a message waits for this receiver before its fallback is told too; what is refused goes at once."""
+    expires_after: PositiveDuration | None = None
+    """An alert that has waited for this receiver for so long is not told any more, and neither is its end. Without
+    it alerts wait for as long as it takes."""
     templates: Mapping[str, Template] = Field(default_factory=dict)
     """Texts of your own in place of the shipped ones: NAME = "…" or {file = "…"}; docs/reference/receivers.md
     lists the names of each kind."""

@@ -273,6 +273,8 @@ async def write_messages(
     Args:
         policies: of the receivers.
     """
+    policies = policies or {}
+    rows = [{**row, "expires_at": _expiry(row, policies)} for row in rows]
     if any(further):
         links: list[Row] = []
         for row, others in zip(rows, further, strict=True):
@@ -284,6 +286,11 @@ async def write_messages(
     if rows and policies and await is_ever_used(connection):
         places = {(row["queue"], row["receiver"]) for row in rows}
         await stand_in(connection, places, policies, rows[0]["created_at"])
+
+
+def _expiry(row: Row, policies: Policies) -> float | None:
+    policy = policies.get(row["receiver"])
+    return policy.expiry(row["event"], row["created_at"]) if policy else None
 
 
 async def look_now(connection: AsyncConnection, at: float) -> None:

@@ -15,8 +15,15 @@ class Policy:
     """Receiver that is told instead; empty: none."""
     fallback_after: float = 300.0
     """Seconds that a message waits before the fallback is told too."""
+    expires_after: float | None = None
+    """Seconds after which an alert that waits makes no sense any more; None: never."""
     events: frozenset[str] = frozenset(Event)
     """What it wants to hear of."""
+
+    def expiry(self, event: str, at: float) -> float | None:
+        """When a message committed at this instant makes no sense any more."""
+        is_alert = event == Event.FIRING.value
+        return at + self.expires_after if is_alert and self.expires_after is not None else None
 
 
 Policies = Mapping[str, Policy]
@@ -36,5 +43,6 @@ def _policy(receiver: AnyReceiver) -> Policy:
     return Policy(
         fallback=receiver.fallback,
         fallback_after=receiver.fallback_after,
+        expires_after=receiver.expires_after,
         events=frozenset(Event) - unwanted,
     )

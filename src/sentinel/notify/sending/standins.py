@@ -23,7 +23,7 @@ from sentinel.incidents.news import Event
 from sentinel.incidents.rows import entry_row
 from sentinel.model.incident import Entry, EntryKind
 from sentinel.notify.outbox import DROPPED, MAX_ERROR, OPEN
-from sentinel.notify.sending.policy import Policies
+from sentinel.notify.sending.policy import Policies, Policy
 
 Place = tuple[str, str]
 """A queue of the outbox and a receiver."""
@@ -133,7 +133,10 @@ async def _copies(
             wanted = substitute.wanted(here, is_due, dead)
             chosen += [(one, other) for one in wanted if events[one] in policies[other].events]
     originals = await _whole(connection, {number for number, _ in chosen})
-    return [(originals[number], _copy(originals[number], other, at)) for number, other in sorted(chosen)]
+    return [
+        (originals[number], _copy(originals[number], other, policies[other], at))
+        for number, other in sorted(chosen)
+    ]
 
 
 async def _rows(
@@ -181,12 +184,13 @@ async def _whole(connection: AsyncConnection, numbers: Iterable[int]) -> Mapping
     return found
 
 
-def _copy(original: RowMapping, receiver: str, at: float) -> Row:
+def _copy(original: RowMapping, receiver: str, policy: Policy, at: float) -> Row:
     kept = ("incident_id", "queue", "event", "payload")
     return {name: original[name] for name in kept} | {
         "key": key_of(original["key"], receiver),
         "receiver": receiver,
         "created_at": at,
+        "expires_at": policy.expiry(original["event"], at),
         "state": "pending",
         "attempts": 0,
         "last_error": "",
