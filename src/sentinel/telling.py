@@ -23,6 +23,7 @@ from sentinel.notify.mutes.silences import Silences
 from sentinel.notify.mutes.watch import Watch
 from sentinel.notify.receiver import Receiver
 from sentinel.notify.receivers import build_receivers
+from sentinel.notify.reminding import Reminder
 from sentinel.notify.sender import Sender
 from sentinel.notify.sending.policy import policies_of
 from sentinel.notify.standing import Standing
@@ -72,7 +73,12 @@ class Telling:
             settings=lambda: self._running.settings.notify,
         )
         self._watch = Watch(
-            self.silences, db, clock, registry, settings=lambda: self._running.settings.notify
+            self.silences,
+            db,
+            clock,
+            registry,
+            remind=Reminder(clock, self.mutes, lambda: self.dispatch).remind,
+            settings=lambda: self._running.settings.notify,
         )
         self.dispatch = self._dispatch(running)
         self.keeper = Keeper(db, clock, self.dispatch, committed=self.sender.wake)

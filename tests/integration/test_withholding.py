@@ -10,7 +10,11 @@ import pytest
 
 from sentinel.config.inhibition import InhibitSettings
 from sentinel.config.intervals import TimeIntervalSettings
+from sentinel.config.matchers import parse_matchers
+from sentinel.config.receivers import AnyReceiver
 from sentinel.config.receivers.local import FlappingSettings
+from sentinel.config.receivers.pagers import PagerdutySettings
+from sentinel.config.secret import Secret
 from sentinel.db.database import Database
 from sentinel.inventory.paths import Paths
 from sentinel.model.incident import EntryKind
@@ -18,8 +22,14 @@ from sentinel.model.target import Target
 from sentinel.notify.decision import Circumstances, Matter, Obstacle, Why
 from sentinel.notify.flapping import MAX_KEYS, Flapping
 from sentinel.notify.intervals import Intervals
+from sentinel.notify.mutes.mutes import Mutes
+from sentinel.notify.mutes.silence import Kind, Silence
+from sentinel.notify.reminding import Reminder
+from sentinel.notify.sending.sense import fetch
 from sentinel.notify.standing import Standing
+from sentinel.notify.texts import reason_in
 from sentinel.runtime.clock import SystemClock
+from tests.integration.delivery import hook
 from tests.integration.telling import Telling, telling
 from tests.unit.incidents.alerts import START, firing, resolved
 from tests.unit.notify.news import news
@@ -201,6 +211,50 @@ async def test_at_night_nobody_is_told_and_in_the_morning_what_still_fires(tmp_p
         assert await room.at(60, over("Down", "sw2", 60)) == []
         (morning,) = await room.at(7000)
         assert (morning.at, morning.facts["target"]) == (6400, "sw1")
+
+
+async def test_people_are_reminded_of_what_fires_under_a_silence_before_it_ends(tmp_path: Path) -> None:
+    mutes = Mutes()
+    mutes.put([silence(START + 3600)], START)
+
+    def muted(labels: Any, at: float) -> list[Obstacle]:
+        return [Obstacle(Why.SILENCE, one.text, one.until) for one in mutes.muting(labels, at)]
+
+    route = {"receiver": "ops", "routes": [{"receiver": "pager", "matchers": ['alertname="Hot"']}]}
+    pager = PagerdutySettings(kind="pagerduty", name="pager", routing_key=Secret("k" * 32))
+    receivers: list[AnyReceiver] = [hook("http://127.0.0.1:9/"), pager]
+    async with telling(tmp_path, route, receivers, circumstances=Circumstances(mutes=muted)) as room:
+        assert await room.at(0, up("Down", "sw1", 0), up("Slow", "sw1", 0), up("Hot", "sw1", 0)) == []
+        await room.at(2700)
+        reminder = Reminder(room.clock, mutes, lambda: room.dispatch)
+        async with room.db.transaction() as connection:
+            await reminder.remind(connection, silence(START + 3600))
+        (told,) = await room.everything()
+        assert (told.receiver, told.event, len(told.alerts)) == ("ops", "reminder", 2)
+        assert told.reason == "silence ends in 15m: li.wei: works on it"
+        assert told.facts["grouping"] == {"instance": "sw1", "severity": "critical"}
+        found = await fetch(room.db, [1], room.clock.now())
+        assert found[1][1] == ""  # it is sent, though nobody was told of the alerts
+        assert reason_in("zh-CN", told.reason) == "静默将在 15m 后结束:li.wei: works on it"
+
+
+def silence(ends_at: float) -> Silence:
+    return Silence(
+        id="s1",
+        kind=Kind.SILENCE,
+        matchers=parse_matchers('instance="sw1"'),
+        targets=(),
+        with_dependants=False,
+        starts_at=START - 60,
+        ends_at=ends_at,
+        recurrence=None,
+        over_at=ends_at,
+        created_by="li.wei",
+        comment="works on it",
+        change="",
+        created_at=START - 60,
+        updated_at=START - 60,
+    )
 
 
 def target(name: str, *parents: str) -> Target:

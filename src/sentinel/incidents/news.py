@@ -22,6 +22,8 @@ class Event(StrEnum):
     """It opened, or further alerts joined it."""
     ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
+    REMINDER = "reminder"
+    """It is muted, and will not be for much longer."""
 
 
 @dataclass(frozen=True, slots=True)

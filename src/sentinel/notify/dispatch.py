@@ -95,9 +95,9 @@ class Dispatch:
     ) -> None:
         self.route = Route.of(route) if route else None
         self._routes = {one.grouping.id: one for one in _all(self.route)}
-        self._receivers = {receiver.name: receiver for receiver in receivers}
+        self.receivers = {receiver.name: receiver for receiver in receivers}
         self._policies = policies_of(receivers)
-        self._external_url = external_url
+        self.external_url = external_url
         self.circumstances = circumstances or Circumstances()
         self._watch = tuple(watch)
         self._flapping = flapping
@@ -176,7 +176,7 @@ class Dispatch:
 
     def judged(self, group: Group, at: float) -> Verdict:
         """What would be told of a group at this instant."""
-        receiver, route = self._receivers.get(group.receiver), self._route_of(group)
+        receiver, route = self.receivers.get(group.receiver), self._route_of(group)
         left = group.members
         if receiver is None:
             left = ()  # nobody hears it
@@ -200,7 +200,7 @@ class Dispatch:
     def _wanted(self, candidate: Candidate, at: float) -> Iterable[Wanted]:
         alert = candidate.alert
         for route in self.route.match(alert.labels) if self.route is not None else ():
-            if route.receiver not in self._receivers:
+            if route.receiver not in self.receivers:
                 continue
             how = route.grouping
             since = alert.fired_at if alert.fired_at is not None else at
@@ -231,12 +231,12 @@ class Dispatch:
         facts = facts_of(
             news,
             alerts,
-            external_url=self._external_url,
+            external_url=self.external_url,
             group_key=self.group_key(group),
             title=f"{main.title} (+{len(members) - 1})" if others else "",
             further=others,
         )
-        return _row(group.receiver, _queue(group), news, dict(facts), at), others
+        return outbox_row(group.receiver, _queue(group), news, dict(facts), at), others
 
     def _reason(self, group: Group, letter: Letter) -> str:
         if group.incident is None:
@@ -272,15 +272,15 @@ class Dispatch:
         """Those who were told of an incident hear who has taken it on, unless now is not their time."""
         rows = []
         for group in await groups_of(connection, news.incident.id):
-            receiver, route = self._receivers.get(group.receiver), self._route_of(group)
+            receiver, route = self.receivers.get(group.receiver), self._route_of(group)
             heard = [one for one in group.members if one.was_told and one.incident.id == news.incident.id]
             if receiver is None or not receiver.send_acknowledged or not heard:
                 continue
             if route is not None and self.circumstances.times(route, at):
                 continue
             alerts = [one.alert for one in heard if one.is_open] or [one.alert for one in heard]
-            facts = facts_of(news, alerts, external_url=self._external_url, group_key=self.group_key(group))
-            rows.append(_row(group.receiver, _queue(group), news, dict(facts), at))
+            facts = facts_of(news, alerts, external_url=self.external_url, group_key=self.group_key(group))
+            rows.append(outbox_row(group.receiver, _queue(group), news, dict(facts), at))
         await write_messages(connection, rows, policies=self._policies)
 
 
@@ -295,7 +295,8 @@ def _queue(group: Group) -> str:
     return f"group/{group.id}" if group.incident is None else f"incident/{group.incident}"
 
 
-def _row(receiver: str, queue: str, news: News, facts: Mapping[str, Any], at: float) -> Row:
+def outbox_row(receiver: str, queue: str, news: News, facts: Mapping[str, Any], at: float) -> Row:
+    """A message that waits."""
     return {
         "key": uuid.uuid4().hex,
         "incident_id": news.incident.id,

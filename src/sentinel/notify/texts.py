@@ -12,6 +12,7 @@ class Texts(TypedDict):
     firing: str
     acknowledged: str
     resolved: str
+    reminder: str
     incident: str
     grade: str
     target: str
@@ -32,6 +33,7 @@ ENGLISH = Texts(
     firing="FIRING",
     acknowledged="ACKNOWLEDGED",
     resolved="RESOLVED",
+    reminder="REMINDER",
     incident="Incident",
     grade="Grade",
     target="Target",
@@ -52,6 +54,7 @@ CHINESE = Texts(
     firing="告警",
     acknowledged="已确认",
     resolved="已恢复",
+    reminder="提醒",
     incident="事件",
     grade="等级",
     target="对象",
@@ -83,6 +86,8 @@ _REASONS = (
     (re.compile(r"(\d+) more alerts?"), r"新增 \1 条告警"),
     (re.compile(r"(\d+) alerts? (?:is|are) over"), r"\1 条告警已恢复"),
     (re.compile(r"all alerts are over"), "全部告警已恢复"),
+    (re.compile(r"silence ends in (\S+): (.*)"), r"静默将在 \1 后结束:\2"),
+    (re.compile(r"maintenance window ends in (\S+): (.*)"), r"维护窗口将在 \1 后结束:\2"),
     (re.compile(r"still firing"), "仍在告警"),
     (re.compile(r"still firing after it was muted"), "静默结束后仍在告警"),
     (re.compile(r"resolved by (.+)"), r"由 \1 手动关闭"),

@@ -59,7 +59,7 @@ async def senseless(connection: AsyncConnection, rows: Sequence[RowMapping], at:
             and not _is_known(row)
         ):
             reasons[row["id"]] = EXPIRED
-        elif not _is_firing(row) and place not in told:
+        elif not _is_firing(row) and row["event"] != Event.REMINDER.value and place not in told:
             reasons[row["id"]] = UNTOLD
         elif _may_be_overtaken(row) and any(_overtakes(one, row) for one in later.get(place, ())):
             reasons[row["id"]] = OVERTAKEN
