@@ -76,11 +76,11 @@ parity: $(VENV)/.test servers ## Compare a server's series with node_exporter's 
 	$(BIN)/python -m bench.parity
 
 .PHONY: test-faults
-test-faults: $(VENV)/.test servers ## Kill the sender at random moments, spoil SNMP answers: nothing may be lost or break
+test-faults: $(VENV)/.test servers ## Kill sender and daemon at random moments, spoil SNMP answers: nothing may be lost or break
 	$(BIN)/python -m bench.faults
 	$(BIN)/python -m bench.snmp_fuzz
 	$(BIN)/python -m bench.store_away
-	SENTINEL_TEST_KILLS=20 $(BIN)/pytest tests/faults/test_kill_daemon.py
+	$(BIN)/python -m bench.kills
 
 .PHONY: docs
 docs: $(VENV)/.test ## Write the reference pages that follow from the code

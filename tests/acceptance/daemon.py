@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -34,10 +34,26 @@ async def eventually(
         await asyncio.sleep(pause)
 
 
-class Daemon:
-    """`sentinel run` on a configuration in `folder`."""
+class Process(Protocol):
+    """What is asked of a subprocess.Popen."""
 
-    def __init__(self, folder: Path, config: str, rules: str = "") -> None:
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def kill(self) -> None: ...
+    def send_signal(self, number: int, /) -> None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
+class Daemon:
+    """`sentinel run` on a configuration in `folder`.
+
+    Args:
+        grace: how long alerts stay as they were after a restart.
+    """
+
+    def __init__(self, folder: Path, config: str, rules: str = "", *, grace: str = "3s") -> None:
+        self._grace = grace
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -46,7 +62,7 @@ class Daemon:
         self.rules.write_text(rules or "groups: []\n")
         self.write(config)
         self.log = folder / "sentinel.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     def write(self, config: str) -> None:
         """The configuration, after what every test has in common."""
@@ -65,7 +81,7 @@ interval = "1s"
 timeout = "1s"
 collectors = ["{ROOT}/collectors/snmp/*.yml", "{ROOT}/collectors/ssh/*.yml"]
 [care]
-restart_grace = "3s"
+restart_grace = "{self._grace}"
 {config}"""
         )
 

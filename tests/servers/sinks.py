@@ -6,6 +6,7 @@ import asyncio
 import json
 import ssl
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -39,6 +40,8 @@ class Post:
     """Names in lower case."""
     body: bytes
     method: str = "POST"
+    at: float = 0.0
+    """When it was whole, Unix seconds."""
 
     @property
     def key(self) -> str:
@@ -124,7 +127,7 @@ async def _read_post(reader: asyncio.StreamReader) -> Post:
             headers[name.strip().lower()] = value.strip()
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     method, path, _ = head[0].split(" ")
-    return Post(path, headers, body, method)
+    return Post(path, headers, body, method, time.time())
 
 
 @contextmanager
@@ -168,6 +171,12 @@ class Mail:
     recipients: tuple[str, ...]
     message: EmailMessage
     raw: bytes
+    at: float = 0.0
+    """When it was taken, Unix seconds."""
+
+    @property
+    def key(self) -> str:
+        return str(self.message["Idempotency-Key"])
 
     def text(self, kind: str = "plain") -> str:
         part = self.message.get_body((kind,))
@@ -198,7 +207,8 @@ class SmtpSink:
             return self.data.popleft()
         raw = envelope.original_content or b""
         message = message_from_bytes(raw, policy=policy.default)
-        self.mails.append(Mail(envelope.mail_from or "", tuple(envelope.rcpt_tos), message, raw))
+        sender, recipients = envelope.mail_from or "", tuple(envelope.rcpt_tos)
+        self.mails.append(Mail(sender, recipients, message, raw, time.time()))
         self._arrived.set()
         return "250 taken"
 
