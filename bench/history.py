@@ -41,12 +41,14 @@ LONGEST_RESTORE: Final = 5.0
 """Seconds."""
 LONGEST_PAUSE: Final = 0.05
 STEP: Final = 600.0
+TEN_IN_ONE: Final = "rates of all, ten queries in one"
+"""What a large page asks for altogether; measured without a limit of its own."""
 QUERIES: Final = {
     "rate of one metric": "rate(mix_octets_total[1h])",
     "rate of one metric, every sample": "rate(mix_octets_total[5m])",
     "sum of one metric": "sum(mix_temperature)",
     "sum over all": 'sum({__name__=~"mix_.*"})',
-    "rate over all": " + ".join(f"sum(rate(mix_{kind}[5m]))" for kind in KINDS),
+    TEN_IN_ONE: " + ".join(f"sum(rate(mix_{kind}[5m]))" for kind in KINDS),
     "highest of one metric": "max_over_time(mix_latency_seconds[10m])",
 }
 
@@ -164,7 +166,8 @@ def ask(report: Report, site: Site, days: float, repeat: int) -> None:
         cold, runs = times[0], Figure(tuple(times[1:]), "s")
         report.ours(f"query, {name}", runs)
         report.extra[f"query, {name}"] = {"query": query, "first": round(cold, 3), "series": answered}
-        report.require(f"{name} in {LONGEST_QUERY:g} s", max(cold, runs.median) <= LONGEST_QUERY)
+        if name != TEN_IN_ONE:
+            report.require(f"{name} in {LONGEST_QUERY:g} s", max(cold, runs.median) <= LONGEST_QUERY)
 
 
 async def restored(report: Report, folder: Path, series: int, repeat: int) -> None:
