@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from docs.metrics import metrics_reference
 from sentinel.config.auth import SnmpAuth, SshAuth
+from sentinel.config.heartbeat import HeartbeatSettings
 from sentinel.config.inhibition import InhibitSettings
 from sentinel.config.intervals import SpanSettings, TimeIntervalSettings, TimesSettings
 from sentinel.config.jump import JumpSettings
@@ -40,6 +41,7 @@ _TABLES: dict[str, list[tuple[str, type[BaseModel]]]] = {
         ("times of a time interval", TimesSettings),
     ],
     "inhibit": [("[[inhibit]]", InhibitSettings)],
+    "heartbeat": [("[[heartbeat]]", HeartbeatSettings)],
     "receiver": [
         (f'[[receiver]] with kind = "{get_args(model.model_fields["kind"].annotation)[0]}"', model)
         for model in get_args(AnyReceiver)

@@ -18,6 +18,7 @@ from sentinel.collect.traps.tally import METRIC as TRAP_METRIC
 from sentinel.db.care import CareMetrics
 from sentinel.incidents.ledger import LedgerMetrics
 from sentinel.incidents.received.metrics import ReceivedMetrics
+from sentinel.notify.heartbeat.beat import HeartbeatMetrics
 from sentinel.notify.mutes.watch import SilenceMetrics
 from sentinel.notify.sender import SenderMetrics
 from sentinel.reload import ReloadMetrics
@@ -29,6 +30,7 @@ from sentinel.series.head import Head
 from sentinel.series.history.metrics import HistoryMetrics
 from sentinel.series.remote.metrics import IntakeMetrics, RemoteMetrics
 from sentinel.sweeps import SweepMetrics
+from sentinel.vitals import VitalMetrics
 from sentinel.web.live import LiveMetrics
 
 _PARTS: tuple[tuple[str, Callable[[CollectorRegistry], object]], ...] = (
@@ -40,6 +42,7 @@ _PARTS: tuple[tuple[str, Callable[[CollectorRegistry], object]], ...] = (
     ("Alerts from others", ReceivedMetrics),
     ("Notifications", SenderMetrics),
     ("Silences and maintenance windows", SilenceMetrics),
+    ("Heartbeats", HeartbeatMetrics),
     ("Backup and retention", CareMetrics),
     ("History", HistoryMetrics),
     ("Remote write", RemoteMetrics),
@@ -47,7 +50,10 @@ _PARTS: tuple[tuple[str, Callable[[CollectorRegistry], object]], ...] = (
     ("Configuration", ReloadMetrics),
     ("Sweeps", SweepMetrics),
     ("Pages", LiveMetrics),
-    ("The daemon", lambda registry: (Supervisor(SystemClock(), registry), LoopMetrics(registry))),
+    (
+        "The daemon",
+        lambda registry: (Supervisor(SystemClock(), registry), LoopMetrics(registry), VitalMetrics(registry)),
+    ),
 )
 """Heading → what registers the metrics. Nothing is started."""
 

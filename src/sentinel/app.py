@@ -23,8 +23,9 @@ from sentinel.collect.traps.secure import engine_id_of
 from sentinel.config.settings import load_settings
 from sentinel.db.database import Database
 from sentinel.db.interfaces import InterfaceStore
-from sentinel.db.pulse import beat, last_alive
+from sentinel.db.pulse import last_alive
 from sentinel.faces import build_faces
+from sentinel.heartbeats import Heartbeats
 from sentinel.incidents.incidents import Incidents
 from sentinel.incidents.ledger import Ledger
 from sentinel.incidents.received.received import Received
@@ -134,23 +135,27 @@ async def _run(path: Path) -> None:
             registry=registry,
         )
 
+        heartbeats = await stack.enter_async_context(
+            Heartbeats.open(
+                settings, db, clock, registry, polls=loops, rules=rules, ledger=ledger, sender=telling.sender
+            )
+        )
+
         def swap(wanted: Configuration) -> None:
-            receivers = telling.receivers(wanted)  # the only step that may fail comes first
-            drivers.adopt(wanted.modules, wanted.settings.auth)
-            loops.replace(drivers.watches(wanted.targets, wanted.modules, wanted.settings.auth))
+            receivers = telling.receivers(wanted)  # the only steps that may fail come first
+            beats = heartbeats.built(wanted.settings)
+            _poll(loops, drivers, wanted)
             rules.replace(wanted.groups)
-            rules.retain(_instances(wanted))
-            _adopt(traps, received, wanted)
+            _adopt(rules, traps, received, wanted)
             dispatch = telling.adopt(wanted, receivers)
             ledger.use(dispatch)
             incidents.use(dispatch)
             sweeps.adopt()
+            heartbeats.use(beats)
 
         reloader = Reloader(running, engine, registry, clock, swap)
-        drivers.adopt(running.modules, running.settings.auth)
-        loops.replace(drivers.watches(running.targets, running.modules, running.settings.auth))
-        rules.retain(_instances(running))
-        _adopt(traps, received, running)
+        _poll(loops, drivers, running)
+        _adopt(rules, traps, received, running)
         care = Care(db, registry, lambda: reloader.running)
         sweeps = Sweeps(clock, registry, lambda: reloader.running, reloader.reread_targets)
         faces = build_faces(
@@ -206,7 +211,7 @@ async def _run(path: Path) -> None:
                     ),
                 ),
                 "event loop": lambda: watch_event_loop(registry),
-                "pulse": lambda: beat(db),
+                **heartbeats.parts,
                 "watchdog": lambda: _feed_watchdog(systemd, rules, clock),
             },
             stop,
@@ -351,8 +356,15 @@ async def _restore_alerts(
     rules.restore(alerts, clock.now(), stopped_at=await last_alive(db))
 
 
-def _adopt(traps: Traps, received: Received, configuration: Configuration) -> None:
+def _poll(loops: PollLoops, drivers: Drivers, configuration: Configuration) -> None:
     settings = configuration.settings
+    drivers.adopt(configuration.modules, settings.auth)
+    loops.replace(drivers.watches(configuration.targets, configuration.modules, settings.auth))
+
+
+def _adopt(rules: RuleEngine, traps: Traps, received: Received, configuration: Configuration) -> None:
+    settings = configuration.settings
+    rules.retain(_instances(configuration))
     received.adopt(resolve_timeout=settings.resolve_timeout, most=settings.intake.max_alerts)
     traps.adopt(
         settings.traps,

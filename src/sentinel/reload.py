@@ -24,6 +24,7 @@ from sentinel.inventory.targets import Declaration, build_targets, jump_problem,
 from sentinel.model.problem import Problem, UnusableError, did_you_mean
 from sentinel.model.target import Target
 from sentinel.notify.checking import receiver_problems
+from sentinel.notify.heartbeat.heart import heartbeat_problems
 from sentinel.promql.engine import Engine
 from sentinel.rules.files import load_rules
 from sentinel.rules.rule import RuleGroup
@@ -98,6 +99,7 @@ def build(path: Path, expressions: Expressions | None = None) -> Configuration:
     problems = list(routing_problems(document, settings.route, settings.receiver, settings.time_interval))
     problems += _credentials(settings, document)
     problems += receiver_problems(settings, document, base)
+    problems += heartbeat_problems(settings, document)
     problems += _without_file(document, ("collect", "collectors"), settings.collect.collectors, base)
     problems += _without_file(document, ("rules", "files"), settings.rules.files, base)
     modules = Modules()

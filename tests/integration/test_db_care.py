@@ -18,7 +18,7 @@ from sentinel.db.audit import read_audit
 from sentinel.db.backup import BackupError, back_up, restore
 from sentinel.db.database import Database, is_passing
 from sentinel.db.errors import UnusableDatabaseError
-from sentinel.db.pulse import beat, last_alive
+from sentinel.db.pulse import Pulse, last_alive
 from sentinel.db.tokens import TokenError, create_token, list_tokens, revoke_token, verify_token
 from sentinel.incidents import Incidents, Ledger, Nobody
 from sentinel.model.alert import AlertChange
@@ -200,7 +200,7 @@ async def test_a_restart_knows_how_long_the_daemon_was_away(tmp_path: Path) -> N
     clock = ManualClock()
     async with database(tmp_path, clock) as db:
         assert await last_alive(db) is None
-        task = asyncio.create_task(beat(db))
+        task = asyncio.create_task(Pulse(db).run())
         async with asyncio.timeout(5):
             while await last_alive(db) is None:
                 await asyncio.sleep(0.01)

@@ -144,6 +144,8 @@ class PollLoops:
         self._arrived = asyncio.Event()
         self._counts: deque[tuple[float, int]] = deque()
         """Monotonic seconds and number of polls stored, over the last minute."""
+        self.stored_at: float | None = None
+        """Monotonic seconds at which polls were last stored; None: not yet."""
 
     def status(self) -> Sequence[PollStatus]:
         return list(self._status.values())
@@ -340,6 +342,7 @@ class PollLoops:
                 self._counts.append((now, len(batches)))
                 self._drop_old_counts(now)
                 self._sink.append([*batches, *self._failed.batches(batches)])
+                self.stored_at = self._clock.monotonic()
                 for batch in batches:
                     self._is_polled(batch.source)
                 self._stored.set()

@@ -14,6 +14,7 @@ from sentinel.config.address import is_loopback, split_listen, split_place
 from sentinel.config.auth import Auth
 from sentinel.config.document import Document, Written, validated
 from sentinel.config.files import read_text
+from sentinel.config.heartbeat import HeartbeatSettings
 from sentinel.config.inhibition import InhibitSettings
 from sentinel.config.intake import IntakeSettings
 from sentinel.config.intervals import TimeIntervalSettings
@@ -242,6 +243,7 @@ class Settings(Written):
     time_interval: tuple[TimeIntervalSettings, ...] = ()
     inhibit: tuple[InhibitSettings, ...] = ()
     notify: NotifySettings = NotifySettings()
+    heartbeat: tuple[HeartbeatSettings, ...] = ()
     care: CareSettings = CareSettings()
 
     @property

@@ -93,6 +93,7 @@ class Ledger:
         self._parts: list[list[AlertChange]] = []
         self.is_failing = False
         """The last commits did not go through."""
+        self._commits = 0
         self._turn = 0
         """Counts how often everything pending was taken."""
         self._turns_done = 0
@@ -208,10 +209,15 @@ class Ledger:
             is_new = not await _is_committed(connection, self._taken_id)
             cases = await self._write(connection, self._taken) if is_new else []
         self._taken = []
+        self._commits += 1
         _log_moves(cases)
         self._metrics.seconds.observe(self._clock.monotonic() - started)
         self._metrics.pending.set(self._uncommitted())
         self._committed()
+
+    def behind(self) -> int | None:
+        """How many commits there have been, while something waits for one; None: nothing waits."""
+        return self._commits if self._uncommitted() else None
 
     def _uncommitted(self) -> int:
         return len(self._pending) + len(self._taken) + sum(map(len, self._parts))

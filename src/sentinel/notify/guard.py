@@ -28,17 +28,17 @@ class Guard:
     """
 
     def __init__(self, networks: Sequence[Network] = ()) -> None:
-        self._networks = tuple(networks)
+        self.networks = tuple(networks)
 
     @property
     def is_narrow(self) -> bool:
         """There is a list of networks."""
-        return bool(self._networks)
+        return bool(self.networks)
 
     def allows(self, address: Address) -> bool:
         inner = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None) or address
-        if self._networks:
-            return any(inner.version == network.version and inner in network for network in self._networks)
+        if self.networks:
+            return any(inner.version == network.version and inner in network for network in self.networks)
         return not (
             inner.is_link_local or inner.is_multicast or inner.is_unspecified or str(inner) in METADATA
         )

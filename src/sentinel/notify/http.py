@@ -7,7 +7,7 @@ import contextlib
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpcore
@@ -15,7 +15,7 @@ import httpx
 import orjson
 
 import sentinel
-from sentinel.config.receivers.base import HttpReceiver, TlsReceiver
+from sentinel.config.secret import Secret
 from sentinel.incidents.book import one_line
 from sentinel.notify.guard import Guard, GuardedNetwork
 from sentinel.notify.receiver import Outcome, Result
@@ -43,6 +43,36 @@ _FAILURES = (
     httpcore.ProxyError,
     httpcore.UnsupportedProtocol,
 )
+
+
+class TlsOptions(Protocol):
+    """What settings say of TLS."""
+
+    @property
+    def ca_file(self) -> str | None: ...
+
+    @property
+    def client_certificate(self) -> str | None: ...
+
+    @property
+    def client_key(self) -> str | None: ...
+
+
+class HttpOptions(TlsOptions, Protocol):
+    """What settings say of HTTP beside the address."""
+
+    @property
+    def proxy(self) -> Secret | None: ...
+
+    @property
+    def timeout(self) -> float:
+        """Seconds."""
+        ...
+
+    @property
+    def concurrency(self) -> int:
+        """Connections at the same time."""
+        ...
 
 
 class UnreachableError(Exception):
@@ -86,7 +116,7 @@ class Http:
 
     def __init__(
         self,
-        settings: HttpReceiver,
+        settings: HttpOptions,
         *,
         url: str,
         guard: Guard,
@@ -172,7 +202,7 @@ class Http:
         await self._client.aclose()
 
 
-def tls_context(settings: TlsReceiver) -> ssl.SSLContext:
+def tls_context(settings: TlsOptions) -> ssl.SSLContext:
     """
     Raises:
         OSError: a file cannot be read or holds no usable certificate.
@@ -187,7 +217,7 @@ def tls_context(settings: TlsReceiver) -> ssl.SSLContext:
 class _Transport(httpx.AsyncBaseTransport):
     """httpx on top of httpcore's pool, for the sake of the guarded network."""
 
-    def __init__(self, settings: HttpReceiver, proxy: str | None, guard: Guard) -> None:
+    def __init__(self, settings: HttpOptions, proxy: str | None, guard: Guard) -> None:
         context, network = tls_context(settings), GuardedNetwork(guard)
         limit = settings.concurrency
         self._pool: httpcore.AsyncConnectionPool

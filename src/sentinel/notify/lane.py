@@ -38,11 +38,18 @@ class Lane:
         self._asked_until = 0.0  # the far side itself asked for this pause
         self._failures = 0
         self._known: set[int] = set()
+        self.moves = 0
+        """Rows done with, in all."""
 
     @property
     def is_failing(self) -> bool:
         """The receiver itself has failed and has not been well since."""
         return self._failures > 0
+
+    @property
+    def known(self) -> int:
+        """Rows taken in and not done with."""
+        return len(self._known)
 
     @property
     def room(self) -> int:
@@ -110,6 +117,7 @@ class Lane:
     def done(self, row: Waiting, outcome: Outcome | None, now: float) -> None:
         """What became of a row that was taken; None: it was dropped unsent."""
         self._flying -= 1
+        self.moves += 1
         self.pace.end(now)
         if outcome is not None:
             self._pace(outcome, now)

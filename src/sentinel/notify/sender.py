@@ -99,6 +99,8 @@ class Sender:
         self._lanes: dict[str, Lane] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._flights: set[asyncio.Task[None]] = set()
+        self._unread: frozenset[str] = frozenset()
+        """Receivers with more messages in the outbox than their lanes know of, as last measured."""
 
     def wake(self) -> None:
         """Messages were committed."""
@@ -116,6 +118,16 @@ class Sender:
     def receivers(self) -> Collection[str]:
         """Names of those that are configured now."""
         return self._receivers.keys()
+
+    def behind(self) -> Mapping[str, int]:
+        """Receivers for which there is something to do by now, whatever their far sides do, each with a number
+        that grows as it is done."""
+        found = dict.fromkeys(self._receivers.keys() - self._lanes.keys(), -1)
+        now = self._clock.monotonic()
+        for name, lane in self._lanes.items():
+            if name in self._unread or lane.wait(now) == 0.0:
+                found[name] = lane.moves
+        return found
 
     def use(self, receivers: Mapping[str, Receiver], policies: Policies | None = None) -> None:
         """Other receivers from now on; the former ones are closed when nothing can be on its way any more."""
@@ -320,6 +332,11 @@ class Sender:
                 backlogs = await backlog(self._db)
             except (SQLAlchemyError, OSError):
                 backlogs = {}
+            self._unread = frozenset(
+                name
+                for name, one in backlogs.items()
+                if name in self._lanes and one.count > self._lanes[name].known and self._lanes[name].room
+            )
             now = self._clock.now()
             for name in known | backlogs.keys() | self._receivers.keys():
                 self._metrics.pending.labels(name).set(backlogs[name].count if name in backlogs else 0)

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from sentinel.config.address import split_address, split_place
 from sentinel.config.auth import SnmpAuth, SshAuth
 from sentinel.config.document import validated
+from sentinel.config.heartbeat import HeartbeatSettings
 from sentinel.config.inhibition import InhibitSettings
 from sentinel.config.intervals import SpanSettings, TimeIntervalSettings, TimesSettings
 from sentinel.config.notify import AnyReceiver, RouteSettings
@@ -29,7 +30,16 @@ REFERENCE = ROOT / "docs/reference/configuration.md"
 
 RECEIVERS = get_args(AnyReceiver)
 MUTING = (TimeIntervalSettings, SpanSettings, TimesSettings, InhibitSettings)
-TABLES = (SnmpAuth, SshAuth, TargetSettings, SweepSettings, RouteSettings, *MUTING, *RECEIVERS)
+TABLES = (
+    SnmpAuth,
+    SshAuth,
+    TargetSettings,
+    SweepSettings,
+    RouteSettings,
+    HeartbeatSettings,
+    *MUTING,
+    *RECEIVERS,
+)
 
 
 def _models() -> Iterator[type[BaseModel]]:
