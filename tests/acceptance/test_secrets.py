@@ -44,6 +44,11 @@ PATHS = (
     "/api/sentinel/v1/targets",
     "/api/sentinel/v1/alerts",
     "/api/sentinel/v1/incidents",
+    "/api/v2/status",
+    "/api/v2/alerts",
+    "/api/v2/alerts/groups",
+    "/api/v2/receivers",
+    "/api/v2/silences",
 )
 
 MISTAKES = {

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 
+from sentinel.config.matchers import Matcher
 from sentinel.incidents.received.posted import Posted
 from sentinel.notify.mutes.silence import Draft, read_matchers
 from sentinel.web.alertmanager.answers import (
@@ -71,10 +72,7 @@ def read_silence(body: bytes) -> Draft:
     _check_matchers(given.get("matchers"))
     if given.get("startsAt") is None:
         raise required("startsAt")
-    try:
-        matchers = read_matchers(given["matchers"])
-    except ValueError as error:
-        raise RefusedError(said(400, f"silence invalid: invalid label {error}")) from None
+    matchers = _matchers(given["matchers"])
     return Draft(
         matchers,
         ends_at if ends_at is not None else ZERO,
@@ -83,6 +81,22 @@ def read_silence(body: bytes) -> Draft:
         created_by=given["createdBy"],
         id=given.get("id") or "",
     )
+
+
+def _matchers(items: Sequence[Mapping[str, Any]]) -> tuple[Matcher, ...]:
+    """In Alertmanager's words where they cannot be used."""
+    for number, item in enumerate(items):
+        if not item["name"]:
+            text = f'silence invalid: invalid label matcher {number}: invalid label name ""'
+            raise RefusedError(said(400, text))
+    try:
+        found = read_matchers(items)
+    except ValueError as error:
+        raise RefusedError(said(400, f"silence invalid: invalid label {error}")) from None
+    if all(one.operator in ("=", "=~") and one.matches({}) for one in found):
+        text = "silence invalid: at least one matcher must not match the empty string"
+        raise RefusedError(said(400, text))
+    return found
 
 
 def _json(body: bytes, what: str) -> Any:
