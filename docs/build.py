@@ -19,6 +19,7 @@ from sentinel.config.inhibition import InhibitSettings
 from sentinel.config.intervals import SpanSettings, TimeIntervalSettings, TimesSettings
 from sentinel.config.jump import JumpSettings
 from sentinel.config.notify import AnyReceiver, RouteSettings
+from sentinel.config.receivers.base import CapSettings
 from sentinel.config.secret import Secret
 from sentinel.config.settings import DiscoverySettings, Settings, TargetSettings
 from sentinel.config.sweeps import SweepSettings
@@ -45,7 +46,8 @@ _TABLES: dict[str, list[tuple[str, type[BaseModel]]]] = {
     "receiver": [
         (f'[[receiver]] with kind = "{get_args(model.model_fields["kind"].annotation)[0]}"', model)
         for model in get_args(AnyReceiver)
-    ],
+    ]
+    + [("cap of a receiver", CapSettings)],
 }
 
 

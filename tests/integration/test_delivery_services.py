@@ -260,7 +260,7 @@ async def test_a_services_limit_is_kept_and_no_message_is_lost(tmp_path: Path) -
     wecom = Wecom(KEY, now=clock.monotonic)
     sink.choose = wecom
     async with sink.serve():
-        one = settings("wecom", url=f"{base(sink)}/cgi-bin/webhook/send?key={KEY}")
+        one = settings("wecom", url=f"{base(sink)}/cgi-bin/webhook/send?key={KEY}", cap="none")
         async with delivering(tmp_path, [one], clock=clock) as room:
             await room.tick(*(firing(instance=f"sw{number}") for number in range(45)))
             await room.told()

@@ -21,6 +21,7 @@ MaybeNumbers = Annotated[
 
 class State(StrEnum):
     PENDING = "pending"
+    MERGED = "merged"
     DELIVERED = "delivered"
     DEAD = "dead"
     DROPPED = "dropped"

@@ -19,14 +19,15 @@ from sentinel.incidents.incidents import MAX_ACTOR, MAX_NOTE, NotPossibleError
 from sentinel.incidents.news import Event
 from sentinel.incidents.rows import entry_row
 from sentinel.model.incident import Entry, EntryKind, IncidentState
-from sentinel.notify.outbox import DEAD, DELIVERED, DROPPED, PENDING, UNTOLD
+from sentinel.notify.outbox import DEAD, DELIVERED, DROPPED, MERGED, OPEN, PENDING, UNTOLD
+from sentinel.notify.sending.digest import PREFIX
 from sentinel.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
 
 MAX_AT_ONCE = 1000
 """Messages that one act may concern."""
-STATES = (PENDING, DELIVERED, DEAD, DROPPED)
+STATES = (PENDING, MERGED, DELIVERED, DEAD, DROPPED)
 _HIDDEN = ("payload", "recipients", "expires_at")
 _SHOWN = [column for column in t.outbox.c if column.name not in _HIDDEN]
 
@@ -89,7 +90,9 @@ class Desk:
             receiver: those for this one only.
             after: continue below this message's number.
         """
-        conditions: list[ColumnElement[bool]] = [t.outbox.c.state.in_(states or (PENDING, DEAD, DROPPED))]
+        conditions: list[ColumnElement[bool]] = [
+            t.outbox.c.state.in_(states or (PENDING, MERGED, DEAD, DROPPED))
+        ]
         if receiver:
             conditions.append(t.outbox.c.receiver == receiver)
         if after is not None:
@@ -147,6 +150,9 @@ class Desk:
                     raise NotPossibleError(f"message {row['id']} is {row['state']}")
             text = one_line(reason, MAX_NOTE)
             values = {"state": DROPPED, "last_error": text, "done_at": self._clock.now()}
+            digests = {row["id"] for row in rows if row["queue"].startswith(PREFIX)}
+            if digests:
+                rows = sorted([*rows, *await _told_by(connection, digests)], key=lambda row: row["id"])
             changed = await self._write(
                 connection, rows, values, actor=actor, action="drop", what=f"is dropped: {text}", detail=text
             )
@@ -181,8 +187,10 @@ class Desk:
         number = row["id"]
         if row["state"] == DELIVERED:
             return f"message {number} was delivered: it would arrive twice with the same Idempotency-Key"
-        if row["state"] == PENDING:
+        if row["state"] in OPEN:
             return f"message {number} still waits and is tried by itself"
+        if row["queue"].startswith(PREFIX):
+            return f"message {number} is a digest: try the messages again that it was to tell"
         if row["receiver"] not in self._receivers():
             return f"message {number}: the receiver {row['receiver']} is no longer configured"
         if not ends:
@@ -226,6 +234,17 @@ class Desk:
         return [_shown(row) for row in await _rows(connection, numbers)]
 
 
+async def _told_by(connection: AsyncConnection, digests: Collection[int]) -> Sequence[RowMapping]:
+    """The messages that wait with these digests."""
+    query = select(t.outbox.c.payload).where(t.outbox.c.id.in_(digests))
+    payloads = (await connection.execute(query)).scalars()
+    numbers = [number for facts in payloads for number in facts["digest"]["messages"]]
+    found: list[RowMapping] = []
+    for some in pieces(numbers):
+        found += await _where(connection, t.outbox.c.id.in_(some), t.outbox.c.state == MERGED)
+    return found
+
+
 def _shown(row: RowMapping) -> MessageRecord:
     values = {column.name: row[column.name] for column in _SHOWN if column.name != "queue"}
     return MessageRecord(incident=values.pop("incident_id"), origin=values.pop("origin_id"), **values)
@@ -264,7 +283,7 @@ async def _following(
     """By queue and receiver, what was to follow an alert: messages that wait, or were dropped with it."""
     found: dict[tuple[str, str], list[RowMapping]] = defaultdict(list)
     for some in pieces({row["queue"] for row in rows}):
-        waits = (t.outbox.c.state == PENDING) | (
+        waits = t.outbox.c.state.in_(OPEN) | (
             (t.outbox.c.state == DROPPED) & (t.outbox.c.last_error == UNTOLD)
         )
         conditions = (t.outbox.c.queue.in_(some), t.outbox.c.event != Event.FIRING.value, waits)

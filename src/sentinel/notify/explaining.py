@@ -199,7 +199,7 @@ def _verdict(
     if incident is None:
         return "not told: it has not fired"
     delivered = [one.receiver for one in heard if one.event == "firing" and one.state == "delivered"]
-    waiting = [one.receiver for one in heard if one.state == "pending"]
+    waiting = [one.receiver for one in heard if one.state in ("pending", "merged")]
     withheld = [one for one in places if one.obstacles and not one.told]
     if withheld:
         reasons = dict.fromkeys(str(each) for one in withheld for each in one.obstacles)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from sentinel.incidents.news import Event, News
 from sentinel.model.alert import Alert
@@ -26,6 +26,21 @@ class AlertFacts(TypedDict):
     starts_at: float
     ends_at: float | None
     value: float | None
+
+
+class DigestFacts(TypedDict):
+    """Of a message in place of many."""
+
+    alerts: int
+    over: int
+    """Of these alerts."""
+    groups: int
+    since: float
+    """When the first of the messages was committed."""
+    messages: list[int]
+    """Rows of the outbox."""
+    queues: list[str]
+    """Theirs."""
 
 
 class Facts(TypedDict):
@@ -53,6 +68,7 @@ class Facts(TypedDict):
     truncated: int
     total: int
     """Alerts of the incident, or of the group, told here or not."""
+    digest: NotRequired[DigestFacts]
 
 
 def facts_of(

@@ -17,7 +17,7 @@ from sentinel.incidents.book import one_line
 from sentinel.model.durations import format_duration
 from sentinel.notify.facts import AlertFacts, Facts
 from sentinel.notify.receiver import Delivery
-from sentinel.notify.story import Teller
+from sentinel.notify.story import Teller, title_of
 from sentinel.notify.texts import CALM, COLOURS, TEXTS, Language, reason_in
 from sentinel.notify.wording import Wording
 
@@ -103,7 +103,7 @@ class Letters:
             "event": facts["event"],
             "incident": facts["incident"],
             "grade": facts["grade"],
-            "title": one_line(facts["title"], 400),
+            "title": one_line(title_of(facts, self._language, self._zone), 400),
             "target": one_line(facts["target"], 200),
             "since": since,
             "ended": until,

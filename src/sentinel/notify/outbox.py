@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import func, insert, select, update
 
@@ -13,12 +13,15 @@ from sentinel.incidents.book import OWN, one_line
 from sentinel.incidents.rows import entry_row
 from sentinel.model.incident import Entry, EntryKind
 from sentinel.notify.receiver import Result
+from sentinel.notify.sending.digest import PREFIX
 
 PENDING = "pending"
 DELIVERED = "delivered"
 DEAD = "dead"
 DROPPED = "dropped"
-OPEN = (PENDING,)
+MERGED = "merged"
+"""Told by a digest, which still has to arrive."""
+OPEN = (PENDING, MERGED)
 """States in which a message still has to reach somebody."""
 UNTOLD = "the alert itself was not delivered"
 """Why a recovery was dropped."""
@@ -34,6 +37,8 @@ class Waiting:
     queue: str
     """Of messages that must arrive in their order."""
     attempts: int
+    holds: tuple[str, ...] = ()
+    """Further queues that have to wait for it: those of the messages that it tells in their place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,13 @@ async def waiting(db: Database, receiver: str, *, after: int, limit: int) -> lis
         .limit(limit)
     )
     async with db.reading() as connection:
-        return [Waiting(*row) for row in await connection.execute(query)]
+        found = [Waiting(*row) for row in await connection.execute(query)]
+        digests = [one.id for one in found if one.queue.startswith(PREFIX)]
+        if not digests:
+            return found
+        payloads = select(t.outbox.c.id, t.outbox.c.payload).where(t.outbox.c.id.in_(digests))
+        held = {number: facts["digest"]["queues"] for number, facts in await connection.execute(payloads)}
+        return [replace(one, holds=tuple(held.get(one.id, ()))) for one in found]
 
 
 async def bury_orphans(db: Database, receivers: Sequence[str], *, at: float) -> Mapping[str, int]:
@@ -61,7 +72,7 @@ async def bury_orphans(db: Database, receivers: Sequence[str], *, at: float) -> 
     orphans = {name: one.count for name, one in backlogs.items() if name not in receivers}
     for name in orphans:
         values = {"state": DEAD, "last_error": "the receiver is no longer configured", "done_at": at}
-        condition = (t.outbox.c.receiver == name, t.outbox.c.state == PENDING)
+        condition = (t.outbox.c.receiver == name, t.outbox.c.state.in_(OPEN))
         async with db.transaction() as connection:
             numbers = select(t.outbox.c.incident_id).where(*condition)
             incidents = set((await connection.execute(numbers)).scalars())
@@ -75,8 +86,12 @@ async def bury_orphans(db: Database, receivers: Sequence[str], *, at: float) -> 
 async def backlog(db: Database) -> Mapping[str, Backlog]:
     """What waits, by receiver."""
     query = (
-        select(t.outbox.c.receiver, func.count(), func.min(t.outbox.c.created_at))
-        .where(t.outbox.c.state == PENDING)
+        select(
+            t.outbox.c.receiver,
+            func.count().filter(t.outbox.c.state == PENDING),
+            func.min(t.outbox.c.created_at),
+        )
+        .where(t.outbox.c.state.in_(OPEN))
         .group_by(t.outbox.c.receiver)
     )
     async with db.reading() as connection:

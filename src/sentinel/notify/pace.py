@@ -36,6 +36,13 @@ class Pace:
         """Seconds until the next message may go, if none of those under way is answered before; 0: now."""
         return max((self._wait(limit, ended, now) for limit, ended in self._kept), default=0.0)
 
+    def room(self, limit: Limit, now: float) -> int:
+        """How many more messages a limit that is kept lets through now."""
+        for kept, ended in self._kept:
+            if kept == limit:
+                return max(0, limit.count - self._flying - sum(at + limit.seconds > now for at in ended))
+        return limit.count
+
     def begin(self) -> None:
         """One goes."""
         self._flying += 1

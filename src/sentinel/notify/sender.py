@@ -15,6 +15,7 @@ from sentinel.notify.lane import Lane
 from sentinel.notify.marker import Marker
 from sentinel.notify.outbox import Waiting, backlog, bury_orphans, waiting
 from sentinel.notify.receiver import Delivery, Outcome, Receiver, Result
+from sentinel.notify.sending.digests import put_together
 from sentinel.notify.sending.fallback import Fallbacks
 from sentinel.notify.sending.marks import Mark
 from sentinel.notify.sending.policy import Policies
@@ -50,6 +51,12 @@ class SenderMetrics:
             "sentinel_outbox_dropped",
             "Messages not sent because they no longer made sense: untold, overtaken or expired.",
             ["receiver", "reason"],
+            registry=registry,
+        )
+        self.digests = Counter(
+            "sentinel_outbox_digests",
+            "Messages made in place of many, because more waited than the receiver's cap.",
+            ["receiver"],
             registry=registry,
         )
         self.fallback = Counter(
@@ -179,13 +186,13 @@ class Sender:
                 del self._lanes[name]
             await self._bury_orphans()
             for name, receiver in self._receivers.items():
-                limits = getattr(receiver, "limits", ())
-                if name in self._lanes:
-                    self._lanes[name].concurrency = receiver.concurrency
-                    self._lanes[name].pace.keep(limits)
+                cap = self._policies[name].cap if name in self._policies else None
+                limits = (*getattr(receiver, "limits", ()), *([cap] if cap else ()))
+                lane = self._lanes.setdefault(name, Lane(name, receiver.concurrency))
+                lane.concurrency, lane.cap = receiver.concurrency, cap
+                lane.pace.keep(dict.fromkeys(limits))
+                if name in self._tasks:
                     continue
-                lane = self._lanes[name] = Lane(name, receiver.concurrency)
-                lane.pace.keep(limits)
                 self._tasks[name] = lanes.create_task(self._serve(lane, flights), name=f"lane {name}")
             if self._retired:
                 retired, self._retired = self._retired, []
@@ -216,10 +223,13 @@ class Sender:
             lane.stirred.clear()
             try:
                 await self._read_on(lane)
+                is_changed = await self._put_together(lane)
                 failures = 0
             except (SQLAlchemyError, OSError) as error:
                 failures += 1
                 await self._database_is_away(error, failures)
+                continue
+            if is_changed:
                 continue
             if rows := lane.take_all(self._clock.monotonic()):
                 fetched = await self._fetched(rows)
@@ -229,6 +239,21 @@ class Sender:
                     flight.add_done_callback(self._flights.discard)
                 continue
             await self._pause(lane)
+
+    async def _put_together(self, lane: Lane) -> bool:
+        """What is too much for the receiver becomes one message; whether anything was done."""
+        leave = lane.flooded(self._clock.monotonic())
+        if leave is None:
+            return False
+        merged = await put_together(self._db, lane.receiver, leave, self._clock.now())
+        if merged is None:
+            return True
+        lane.put_together(merged.gone, merged.digest)
+        for reason in merged.dropped:
+            self._metrics.dropped.labels(lane.receiver, WORDS[reason]).inc()
+        if merged.digest is not None:
+            self._metrics.digests.labels(lane.receiver).inc()
+        return bool(merged.gone)
 
     async def _read_on(self, lane: Lane) -> None:
         while not lane.is_read_out and lane.room:
@@ -313,7 +338,8 @@ class Sender:
         if outcome.result is Result.DELIVERED and lane.is_failing:
             log.info("receiver works again", extra={"facts": {"receiver": lane.receiver}})
         if outcome.result is Result.REFUSED:
-            self._metrics.dead.labels(lane.receiver).inc()
+            digest = delivery.facts.get("digest")
+            self._metrics.dead.labels(lane.receiver).inc(len(digest["messages"]) if digest else 1)
             log.error("message refused", extra={"facts": facts})
         elif outcome.result is Result.RETRY and not lane.is_failing:
             log.warning("delivery failed, trying again", extra={"facts": facts})

@@ -12,7 +12,7 @@ from sentinel.incidents.book import one_line
 from sentinel.model.durations import format_duration
 from sentinel.notify.escape import Escape, as_it_is
 from sentinel.notify.facts import AlertFacts, Facts
-from sentinel.notify.texts import CALM, COLOURS, TEXTS, Language, reason_in
+from sentinel.notify.texts import CALM, COLOURS, TEXTS, Language, digest_title, reason_in
 from sentinel.rules.template import Struct
 
 MAX_TITLE = 400
@@ -44,7 +44,7 @@ class Teller:
             "Incident": facts["incident"],
             "Grade": facts["grade"],
             "State": facts["state"],
-            "Title": self._line(facts["title"], MAX_TITLE),
+            "Title": self._line(title_of(facts, self.language, self.zone), MAX_TITLE),
             "Target": self._line(facts["target"], 200),
             "Since": self._time(facts["opened_at"]),
             "Until": self._time(ended) if ended else "",
@@ -114,6 +114,17 @@ def _by_status(alerts: tuple[Struct, ...]) -> dict[str, tuple[Struct, ...]]:
         word.capitalize(): tuple(alert for alert in alerts if alert.fields["Status"] == word)
         for word in ("firing", "resolved")
     }
+
+
+def title_of(facts: Facts, language: Language, zone: ZoneInfo) -> str:
+    digest = facts.get("digest")
+    if digest is None:
+        return facts["title"]
+    since, now = (datetime.fromtimestamp(at, zone) for at in (digest["since"], facts["at"]))
+    is_today = since.date() == now.date()
+    return digest_title(
+        language, facts["event"], digest, since.strftime("%H:%M" if is_today else "%Y-%m-%d %H:%M")
+    )
 
 
 def page_of(facts: Facts) -> str:

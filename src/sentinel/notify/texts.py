@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Literal, TypedDict
 
+from sentinel.notify.facts import DigestFacts
+
 Language = Literal["en", "zh-CN"]
 
 
@@ -85,6 +87,7 @@ _REASONS = (
     (re.compile(r"opened"), "新开事件"),
     (re.compile(r"(\d+) more alerts?"), r"新增 \1 条告警"),
     (re.compile(r"(\d+) alerts? (?:is|are) over"), r"\1 条告警已恢复"),
+    (re.compile(r"(\d+) messages put together"), r"\1 条消息合并为一条"),
     (re.compile(r"all alerts are over"), "全部告警已恢复"),
     (re.compile(r"silence ends in (\S+): (.*)"), r"静默将在 \1 后结束:\2"),
     (re.compile(r"maintenance window ends in (\S+): (.*)"), r"维护窗口将在 \1 后结束:\2"),
@@ -93,6 +96,22 @@ _REASONS = (
     (re.compile(r"resolved by (.+)"), r"由 \1 手动关闭"),
     (re.compile(r"acknowledged by (.+)"), r"由 \1 确认"),
 )
+
+
+def digest_title(language: Language, event: str, digest: DigestFacts, since: str) -> str:
+    """
+    Args:
+        since: an instant as people write it.
+    """
+    alerts, over, groups = digest["alerts"], digest["over"], digest["groups"]
+    if language == "en":
+        counted = f"{alerts} alert{'' if alerts == 1 else 's'} in {groups} group{'' if groups == 1 else 's'}"
+        some = f", {over} of them over" if over else ""
+        ends = {"resolved": ", all over", "acknowledged": ", acknowledged"}
+        return f"{counted} since {since}{ends.get(event, some)}"
+    some = f",其中 {over} 条已恢复" if over else ""
+    ends = {"resolved": ",已全部恢复", "acknowledged": ",已确认"}
+    return f"{since} 以来 {groups} 组共 {alerts} 条告警{ends.get(event, some)}"
 
 
 def reason_in(language: Language, reason: str) -> str:

@@ -13,7 +13,7 @@ from sentinel.web.guard import actor_of
 from sentinel.web.own import MAX_NOTE, WRITE, DeliveryShown
 from sentinel.web.seams import Outbox
 
-State = Literal["pending", "delivered", "dead", "dropped"]
+State = Literal["pending", "merged", "delivered", "dead", "dropped"]
 
 
 class MessageShown(DeliveryShown):

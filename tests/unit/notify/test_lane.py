@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sentinel.notify.lane import LONGEST_PAUSE, Lane
 from sentinel.notify.outbox import Waiting
+from sentinel.notify.pace import Limit
 from sentinel.notify.receiver import Outcome, Result
 
 DELIVERED = Outcome(Result.DELIVERED)
@@ -113,3 +116,36 @@ def test_rewinding_ends_pauses_but_not_one_that_the_far_side_asked_for() -> None
     queue.rewind()
     assert taken(queue, 39.0) == []
     assert taken(queue, 40.0) == [1]
+
+
+def test_more_than_the_cap_is_a_flood_as_long_as_something_may_go() -> None:
+    queue = lane(*((number, number) for number in range(1, 6)))
+    assert queue.flooded(0.0) is None
+    queue.cap = Limit(3, 60)
+    queue.pace.keep([queue.cap])
+    assert queue.flooded(0.0) == set()
+    first = queue.take(0.0)
+    assert first is not None
+    assert queue.flooded(0.0) == {"1"}  # what flies is left alone
+    queue.done(first, DOWN, 0.0)
+    assert queue.flooded(0.0) is None  # one by one until the receiver is well
+
+
+def test_queues_wait_for_their_digest_and_go_on_after_it() -> None:
+    queue = lane(*((number, number % 3) for number in range(1, 7)))
+    digest = Waiting(9, "digest/x", 0, ("0", "1", "2"))
+    queue.put_together({1, 2, 3}, digest)
+    assert taken(queue) == [9]
+    queue.done(digest, FAILED, 0.0)
+    assert taken(queue) == []
+    assert taken(queue, now=600.0) == [9]
+    queue.done(replace(digest, attempts=1), DELIVERED, 600.0)
+    assert sorted(taken(queue, now=600.0)) == [4, 5, 6]
+
+
+def test_a_digest_read_from_the_table_holds_what_came_before_it() -> None:
+    queue = Lane("ops", 4)
+    queue.add([Waiting(7, "a", 0), Waiting(8, "b", 0), Waiting(9, "digest/x", 0, ("a",))])
+    assert taken(queue) == [8, 9]
+    queue.done(Waiting(9, "digest/x", 0, ("a",)), DELIVERED, 0.0)
+    assert taken(queue) == [7]

@@ -34,6 +34,8 @@ def problems(folder: Path, text: str) -> list[str]:
     "text",
     [
         WECOM,
+        WECOM + 'cap = "none"\n',
+        WECOM + 'cap = {messages = 5, per = "10m"}\n',
         GATEWAY,
         HEAD + 'kind = "syslog"\naddress = "log.example.org:6514"\n',
         HEAD + 'kind = "apprise"\nurl = "json://127.0.0.1:1/canary"\n',
@@ -55,6 +57,11 @@ def test_what_is_right_is_taken(tmp_path: Path, text: str) -> None:
             "unknown kind 'carrier pigeon' (known: alertmanager, apprise, command, ",
         ),
         (HEAD, "config.toml:1:3: 'kind' is missing"),
+        (
+            WECOM + 'cap = {message = 3, per = "1m"}\n',
+            "config.toml:5:8: unknown key 'message' (did you mean 'messages'?)",
+        ),
+        (WECOM + 'cap = {messages = 3, per = "2h"}\n', "per: at most 1h"),
         (WECOM.replace("url", "ulr"), "config.toml:4:1: unknown key 'ulr' (did you mean 'url'?)"),
         (WECOM.replace("http:", "file:"), "config.toml:4:8: url: not an http:// or https:// address"),
         (WECOM + 'mention = ["a>b"]\n', "config.toml:5:13: "),

@@ -13,9 +13,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 from sentinel.config.document import Written
 from sentinel.config.secret import Secret
 from sentinel.config.types import PositiveDuration
+from sentinel.model.durations import format_duration
 
 LONGEST_SEND = 10.0
 """Seconds; no send may take longer, whatever the far side does."""
+
+LONGEST_CAP = 3600.0
+"""Seconds over which messages are counted."""
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OWN_HEADERS = (
@@ -49,6 +53,35 @@ def _template_source(written: Any) -> TemplateSource:
 Template = Annotated[TemplateSource, BeforeValidator(_template_source)]
 
 
+class CapSettings(Written):
+    """How many messages at most: what is more is put together into one."""
+
+    messages: int = Field(ge=1, le=1000)
+    """So many messages …"""
+    per: PositiveDuration
+    """… in any time as long as this."""
+
+    @field_validator("per")
+    @classmethod
+    def _is_short(cls, seconds: float) -> float:
+        if seconds > LONGEST_CAP:
+            raise ValueError("at most 1h")
+        return seconds
+
+    def __str__(self) -> str:
+        return f'{{messages = {self.messages}, per = "{format_duration(self.per)}"}}'
+
+
+def _cap(written: Any) -> Any:
+    return None if written == "none" else written
+
+
+Cap = Annotated[CapSettings | None, BeforeValidator(_cap)]
+
+FOR_PEOPLE = CapSettings.model_validate({"messages": 20, "per": "1m"})
+"""As many as a person can read."""
+
+
 class Receiver(Written):
     name: str = Field(min_length=1, max_length=200)
     """Unique name, which routes refer to."""
@@ -69,6 +102,8 @@ class Receiver(Written):
     expires_after: PositiveDuration | None = None
     """An alert that has waited for this receiver for so long is not told any more, and neither is its end. Without
     it alerts wait for as long as it takes."""
+    cap: Cap = None
+    """How many messages it gets at most; when more wait, they are put together into one. "none": no bound."""
     templates: Mapping[str, Template] = Field(default_factory=dict)
     """Texts of your own in place of the shipped ones: NAME = "…" or {file = "…"}; docs/reference/receivers.md
     lists the names of each kind."""

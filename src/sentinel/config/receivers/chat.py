@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from sentinel.config.receivers.base import HttpAddress, HttpReceiver, HttpSecret, Token
+from sentinel.config.receivers.base import FOR_PEOPLE, Cap, HttpAddress, HttpReceiver, HttpSecret, Token
 from sentinel.config.secret import Secret
 
 Person = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@+-]{1,128}$")]
@@ -16,6 +16,7 @@ class WecomSettings(HttpReceiver):
     """A [[receiver]] of kind wecom: a group robot of WeCom (企业微信)."""
 
     kind: Literal["wecom"]
+    cap: Cap = FOR_PEOPLE
     url: HttpSecret
     """The robot's webhook address, with its key."""
     mention: tuple[Person, ...] = ()
@@ -26,6 +27,7 @@ class DingtalkSettings(HttpReceiver):
     """A [[receiver]] of kind dingtalk: a custom robot of DingTalk (钉钉)."""
 
     kind: Literal["dingtalk"]
+    cap: Cap = FOR_PEOPLE
     url: HttpSecret
     """The robot's webhook address, with its access_token."""
     secret: Secret | None = None
@@ -38,6 +40,7 @@ class FeishuSettings(HttpReceiver):
     """A [[receiver]] of kind feishu: a custom robot of Feishu or Lark (飞书)."""
 
     kind: Literal["feishu"]
+    cap: Cap = FOR_PEOPLE
     url: HttpSecret
     """The robot's webhook address, with its token."""
     secret: Secret | None = None
@@ -50,6 +53,7 @@ class SlackSettings(HttpReceiver):
     """A [[receiver]] of kind slack: an incoming webhook of Slack, Mattermost or Rocket.Chat."""
 
     kind: Literal["slack"]
+    cap: Cap = FOR_PEOPLE
     url: HttpSecret
     """The incoming webhook's address."""
     mention: tuple[Person, ...] = ()
@@ -60,6 +64,7 @@ class TeamsSettings(HttpReceiver):
     """A [[receiver]] of kind teams: a workflow of Microsoft Teams that posts what a webhook gets."""
 
     kind: Literal["teams"]
+    cap: Cap = FOR_PEOPLE
     url: HttpSecret
     """The workflow's address, with its signature."""
 
@@ -68,6 +73,7 @@ class TelegramSettings(HttpReceiver):
     """A [[receiver]] of kind telegram: a bot of Telegram."""
 
     kind: Literal["telegram"]
+    cap: Cap = FOR_PEOPLE
     token: Token
     """The bot's token, as BotFather gave it."""
     chat_id: str = Field(pattern=r"^(-?\d{1,20}|@[A-Za-z0-9_]{5,32})$")

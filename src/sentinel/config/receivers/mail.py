@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from sentinel.config.receivers.base import Receiver
+from sentinel.config.receivers.base import FOR_PEOPLE, Cap, Receiver
 from sentinel.config.secret import Secret
 
 
@@ -26,6 +26,7 @@ class EmailSettings(Receiver):
     """A [[receiver]] of kind email: text and HTML, one thread per incident."""
 
     kind: Literal["email"]
+    cap: Cap = FOR_PEOPLE
     to: tuple[MailAddress, ...] = Field(min_length=1, max_length=100)
     """Who gets it, as a list of addresses."""
     from_: MailAddress = Field(alias="from")

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
-from sentinel.config.receivers.base import Headers, HttpReceiver
+from sentinel.config.receivers.base import FOR_PEOPLE, Cap, Headers, HttpReceiver
 from sentinel.config.receivers.local import Argv
 from sentinel.config.secret import Secret
 from sentinel.model.pattern import Pattern
@@ -25,6 +25,7 @@ class SmsSettings(HttpReceiver):
     """A [[receiver]] of kind sms: short messages, the essential first."""
 
     kind: Literal["sms"]
+    cap: Cap = FOR_PEOPLE
     to: tuple[Number, ...] = Field(min_length=1, max_length=50)
     """Phone numbers, such as "+8613800138000"."""
     parts: int = Field(default=1, ge=1, le=10)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from sentinel.config.receivers.base import Headers, HttpReceiver, HttpSecret, Receiver
+from sentinel.config.receivers.base import FOR_PEOPLE, Cap, Headers, HttpReceiver, HttpSecret, Receiver
 from sentinel.config.secret import Secret
 
 SHORTEST_SECRET = 16
@@ -36,6 +36,7 @@ class AppriseSettings(Receiver):
     """A [[receiver]] of kind apprise: any other service that the Apprise library reaches by a URL."""
 
     kind: Literal["apprise"]
+    cap: Cap = FOR_PEOPLE
     url: Secret
     """Apprise's URL of the service, such as discord://…; a text or a secret, as it carries a token."""
 

@@ -16,6 +16,7 @@ from sentinel.db.database import Database
 from sentinel.db.errors import reason_of
 from sentinel.incidents.news import Event
 from sentinel.notify.outbox import OPEN
+from sentinel.notify.sending.digest import PREFIX
 from sentinel.notify.sending.policy import Policies, Policy
 from sentinel.notify.sending.standins import stand_in
 from sentinel.runtime.clock import Clock
@@ -150,6 +151,7 @@ def _waits(receiver: str, policy: Policy) -> Sequence[ColumnElement[bool]]:
         t.outbox.c.receiver == receiver,
         t.outbox.c.state.in_(OPEN),
         t.outbox.c.event == Event.FIRING.value,
+        ~t.outbox.c.queue.startswith(PREFIX),  # of a digest its messages are handed on, not itself
         ~is_told,
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import String, bindparam, insert, or_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sentinel.db import tables as t
 from sentinel.db.database import Database
@@ -15,6 +16,7 @@ from sentinel.incidents.rows import entry_row
 from sentinel.model.incident import Entry, EntryKind
 from sentinel.notify.outbox import DELIVERED, MAX_ERROR, PENDING, STATES
 from sentinel.notify.receiver import Delivery, Outcome, Result
+from sentinel.notify.sending.digests import is_digest, places_of, settle
 from sentinel.notify.sending.policy import Policies
 from sentinel.notify.sending.standins import stand_in
 
@@ -58,20 +60,33 @@ async def write_marks(db: Database, marks: Sequence[Mark], policies: Policies) -
     lines = [
         entry_row(incident, line)
         for mark in marks
+        if not is_digest(mark.delivery)
         for line in _lines(mark)
         for incident in (mark.delivery.incident, *mark.delivery.facts.get("incidents", ()))
     ]
-    dead = [mark.delivery for mark in marks if mark.outcome.result is Result.REFUSED]
     async with db.transaction() as connection:
         await connection.execute(_MARK, [_mark_row(mark) for mark in marks])
         if lines:
             await connection.execute(insert(t.timeline), lines)
+        dead: dict[int, tuple[str, str]] = {}
+        for mark in marks:
+            dead |= await _settled(connection, mark)
         if not dead:
             return {}
-        places = {(one.queue, one.receiver) for one in dead}
-        numbers = {one.id for one in dead}
         at = max(mark.at for mark in marks)
-        return await stand_in(connection, places, policies, at, due=numbers, dead=numbers)
+        return await stand_in(connection, dead.values(), policies, at, due=dead.keys(), dead=dead.keys())
+
+
+async def _settled(connection: AsyncConnection, mark: Mark) -> Mapping[int, tuple[str, str]]:
+    """Dead letters that an attempt leaves, with their queues and receivers; those of a digest are its messages."""
+    delivery, result = mark.delivery, mark.outcome.result
+    if result is Result.RETRY:
+        return {}
+    is_told = result is Result.DELIVERED
+    if not is_digest(delivery):
+        return {} if is_told else {delivery.id: (delivery.queue, delivery.receiver)}
+    await settle(connection, delivery, is_told=is_told, kind=mark.kind, at=mark.at)
+    return {} if is_told else await places_of(connection, delivery)
 
 
 def _mark_row(mark: Mark) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sentinel.config.receivers import AnyReceiver
 from sentinel.incidents.news import Event
+from sentinel.notify.pace import Limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,8 @@ class Policy:
     """Seconds that a message waits before the fallback is told too."""
     expires_after: float | None = None
     """Seconds after which an alert that waits makes no sense any more; None: never."""
+    cap: Limit | None = None
+    """More than this is put together into digests."""
     events: frozenset[str] = frozenset(Event)
     """What it wants to hear of."""
 
@@ -44,5 +47,6 @@ def _policy(receiver: AnyReceiver) -> Policy:
         fallback=receiver.fallback,
         fallback_after=receiver.fallback_after,
         expires_after=receiver.expires_after,
+        cap=Limit(receiver.cap.messages, receiver.cap.per) if receiver.cap else None,
         events=frozenset(Event) - unwanted,
     )

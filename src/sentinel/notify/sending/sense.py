@@ -48,35 +48,49 @@ async def senseless(connection: AsyncConnection, rows: Sequence[RowMapping], at:
     the same or the end is told after it; an alert does until it expires.
     """
     reasons: dict[int, str] = {}
-    told = await _told(connection, [row for row in rows if not _is_firing(row)])
+    rows = [row for row in rows if "digest" not in row["payload"]]  # they were looked at when they were made
+    told = await _told(connection, [row for row in rows if not is_firing(row)])
     later = await _later(connection, [row for row in rows if _may_be_overtaken(row)])
     for row in rows:
         place = (row["queue"], row["receiver"])
         if (
-            _is_firing(row)
+            is_firing(row)
             and row["expires_at"] is not None
             and row["expires_at"] <= at
             and not _is_known(row)
         ):
             reasons[row["id"]] = EXPIRED
-        elif not _is_firing(row) and row["event"] != Event.REMINDER.value and place not in told:
+        elif not is_firing(row) and row["event"] != Event.REMINDER.value and place not in told:
             reasons[row["id"]] = UNTOLD
         elif _may_be_overtaken(row) and any(_overtakes(one, row) for one in later.get(place, ())):
             reasons[row["id"]] = OVERTAKEN
     return reasons
 
 
+async def drop_rows(connection: AsyncConnection, rows: Sequence[tuple[RowMapping, str]], at: float) -> int:
+    """Give up rows, each for its reason; how many of them were still waiting."""
+    count = 0
+    for row, reason in rows:
+        count += await _drop(connection, _delivery(row), reason, at)
+    return count
+
+
 async def drop(db: Database, delivery: Delivery, *, reason: str, at: float) -> None:
     """A message that no longer makes sense is not sent."""
+    async with db.transaction() as connection:
+        await _drop(connection, delivery, reason, at)
+
+
+async def _drop(connection: AsyncConnection, delivery: Delivery, reason: str, at: float) -> int:
     values = {"state": DROPPED, "last_error": reason, "done_at": at}
     which = (t.outbox.c.id == delivery.id, t.outbox.c.state == PENDING)
-    async with db.transaction() as connection:
-        await connection.execute(update(t.outbox).where(*which).values(values))
-        if reason != UNTOLD:  # the alert's own line says all there is to say
-            text = one_line(f"{delivery.receiver}: {delivery.event} is not sent: {reason}", MAX_ERROR)
-            entry = Entry(at, EntryKind.NOT_DELIVERED, OWN, text)
-            incidents = (delivery.incident, *delivery.facts.get("incidents", ()))
-            await connection.execute(insert(t.timeline), [entry_row(one, entry) for one in incidents])
+    count = (await connection.execute(update(t.outbox).where(*which).values(values))).rowcount
+    if count and reason != UNTOLD:  # the alert's own line says all there is to say
+        text = one_line(f"{delivery.receiver}: {delivery.event} is not sent: {reason}", MAX_ERROR)
+        entry = Entry(at, EntryKind.NOT_DELIVERED, OWN, text)
+        incidents = (delivery.incident, *delivery.facts.get("incidents", ()))
+        await connection.execute(insert(t.timeline), [entry_row(one, entry) for one in incidents])
+    return count
 
 
 def _delivery(row: RowMapping) -> Delivery:
@@ -92,7 +106,7 @@ def _delivery(row: RowMapping) -> Delivery:
     )
 
 
-def _is_firing(row: RowMapping) -> bool:
+def is_firing(row: RowMapping) -> bool:
     return bool(row["event"] == Event.FIRING.value)
 
 
@@ -102,7 +116,7 @@ def _is_known(row: RowMapping) -> bool:
 
 
 def _is_repeat(row: RowMapping) -> bool:
-    return _is_firing(row) and row["payload"]["reason"] == REPEAT
+    return is_firing(row) and row["payload"]["reason"] == REPEAT
 
 
 def _may_be_overtaken(row: RowMapping) -> bool:
@@ -116,7 +130,7 @@ def _overtakes(later: RowMapping, row: RowMapping) -> bool:
     if later["event"] == Event.RESOLVED.value:
         return True
     return bool(
-        later["event"] == row["event"] and (_is_firing(row) or later["incident_id"] == row["incident_id"])
+        later["event"] == row["event"] and (is_firing(row) or later["incident_id"] == row["incident_id"])
     )
 
 
