@@ -28,8 +28,8 @@ def one_line(text: str, limit: int) -> str:
 def title_of(alert: Alert) -> str:
     """The alert's summary, or its name and target."""
     summary = alert.annotations.get("summary", "")
-    instance = alert.labels.get("instance", "")
-    return one_line(summary or (f"{alert.name} on {instance}" if instance else alert.name), MAX_TITLE)
+    instance, name = alert.labels.get("instance", ""), alert.name or str(alert.labels)
+    return one_line(summary or (f"{name} on {instance}" if instance else name), MAX_TITLE)
 
 
 @dataclass(slots=True, eq=False)

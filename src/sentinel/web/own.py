@@ -62,7 +62,8 @@ class AlertShown(Shown):
     active_at: float
     fired_at: float | None
     resolved_at: float | None
-    group: str
+    group: str = Field(description="Of the rule, as FILE;GROUP; of received alerts api;SENDER")
+    generator_url: str = Field(description="Where a received alert comes from, by its sender's word")
 
 
 class IncidentShown(Shown):
@@ -227,6 +228,7 @@ def alert_shown(alert: Alert) -> AlertShown:
         fired_at=alert.fired_at,
         resolved_at=alert.resolved_at,
         group=alert.group,
+        generator_url=alert.sent.generator_url if alert.sent is not None else "",
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from sentinel.incidents.book import Book, Case, one_line
+from sentinel.incidents.book import Book, Case, one_line, title_of
 from sentinel.incidents.correlation import by_target, key_of
 from sentinel.incidents.ledger import coalesced
 from sentinel.incidents.news import Event
@@ -200,3 +200,8 @@ def test_beyond_the_bound_a_firing_and_its_end_are_kept(course: list[AlertChange
     left = coalesced(course)
     assert len(left) == kept
     assert left[-1] is course[-1]
+
+
+def test_an_alert_without_a_name_is_called_by_its_labels() -> None:
+    nameless = replace(alert(), labels=Labels(job="node", team="net"))
+    assert title_of(nameless) == '{job="node", team="net"}'
