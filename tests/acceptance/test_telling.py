@@ -145,7 +145,7 @@ async def test_each_hears_what_is_theirs_in_their_groups_and_why_not_the_rest(si
 
     async def is_quiet() -> bool:
         done = site.daemon.command("outbox", "list", "--state", "pending", "--output", "json")
-        return json.loads(done.stdout) == []
+        return bool(json.loads(done.stdout) == [])
 
     await eventually(is_quiet, "nothing waits")
     assert site.hooked("Site") == ["firing", "resolved"]
