@@ -184,6 +184,7 @@ def _engine(path: Path, *, size: int, begin: str, read_only: bool) -> AsyncEngin
     )
     event.listen(engine.sync_engine, "connect", _on_connect(read_only=read_only))
     event.listen(engine.sync_engine, "begin", _on_begin(begin))
+    event.listen(engine.sync_engine, "invalidate", _roll_back)
     return engine
 
 
@@ -199,6 +200,16 @@ def _on_connect(*, read_only: bool) -> Callable[[Any, Any], None]:
         cursor.close()
 
     return connected
+
+
+def _roll_back(connection: Any, _record: Any, _error: Any) -> None:
+    """Roll back before a connection is thrown away, as those of cancelled tasks are.
+
+    Closing alone does not end its transaction: SQLite waits for statements that a traceback still holds, and the
+    database would be locked for everybody else meanwhile.
+    """
+    task = asyncio.ensure_future(connection.driver_connection.rollback())
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
 def _on_begin(statement: str) -> Callable[[Connection], None]:
