@@ -26,8 +26,8 @@ MAX_BODY = 1024 * 1024
 """Bytes that a request may carry."""
 MAX_SAMPLES_BODY = 8 * 1024 * 1024
 """Bytes of samples that a request may carry, compressed."""
-MAX_ALERTS_BODY = 4 * 1024 * 1024
-"""Bytes of alerts that a request may carry."""
+MAX_ALERTS_BODY = 2 * 1024 * 1024
+"""Bytes of alerts that a request may carry: more JSON than this could not be read without holding others up."""
 BODY_DEADLINE = 10.0
 """Seconds in which a request's body has to arrive."""
 
