@@ -23,11 +23,9 @@ ALERTS = "/api/v2/alerts"
 SENDERS = frozenset({WRITE, ALERTS})
 """Where a sender's token will do."""
 MAX_BODY = 1024 * 1024
-"""Bytes that a request may carry."""
+"""Bytes that a request may carry: more JSON than this could not be read without holding others up."""
 MAX_SAMPLES_BODY = 8 * 1024 * 1024
 """Bytes of samples that a request may carry, compressed."""
-MAX_ALERTS_BODY = 2 * 1024 * 1024
-"""Bytes of alerts that a request may carry: more JSON than this could not be read without holding others up."""
 BODY_DEADLINE = 10.0
 """Seconds in which a request's body has to arrive."""
 
@@ -247,8 +245,7 @@ async def _whole_body(scope: Scope, receive: Receive) -> Receive:
 
 def _limit(scope: Scope) -> int:
     """Bytes that a body may have."""
-    limits = {WRITE: MAX_SAMPLES_BODY, ALERTS: MAX_ALERTS_BODY}
-    return limits.get(scope["path"], MAX_BODY)
+    return MAX_SAMPLES_BODY if scope["path"] == WRITE else MAX_BODY
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
