@@ -265,10 +265,10 @@ async def test_what_is_not_there_is_said_in_the_api_s_own_form(place: Place) -> 
 
 def test_a_body_full_of_alerts_is_read_quickly() -> None:
     labels = {f"label{number}": "value" for number in range(10)}
-    body = orjson.dumps([{"labels": labels | {"n": str(number)}} for number in range(6_000)])
+    body = orjson.dumps([{"labels": labels | {"n": str(number)}} for number in range(5_000)])
     assert MAX_BODY / 2 < len(body) < MAX_BODY
     began = time.thread_time()
-    assert len(read_alerts(body)) == 6_000
+    assert len(read_alerts(body)) == 5_000
     assert time.thread_time() - began < 1.0
 
 
