@@ -148,7 +148,7 @@ class SnmpCollector:
         if self._gather is None:
             self._label(script.outline, await self._translated(script.tables(replay.cells)))
         reading = self._reading(replay.cells, lost, unread)
-        if self._device.budget != script.outline.budget and not unread:
+        if self._device.limit != script.outline.limit and not unread:
             await self._rewrite(script.tables(replay.cells))
         return reading
 
@@ -196,7 +196,7 @@ class SnmpCollector:
 
     async def _rewrite(self, tables: Tables) -> Reading:
         """A new script for these rows, and the reading they give."""
-        outline = self._shared.outlines.take(self._plan, tables, self._device.budget, self._access)
+        outline = self._shared.outlines.take(self._plan, tables, self._device.limit, self._access)
         self._forget()
         self._script, cells = script_of(outline, tables)
         await asyncio.sleep(0)  # each step of a large device takes its time

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from sentinel.collect.snmp import message
 from sentinel.collect.snmp.common import Common
+from sentinel.collect.snmp.device import Limit
 from sentinel.collect.snmp.message import Access, Template
 from sentinel.collect.snmp.plan import Plan
-from sentinel.collect.snmp.walk import COLUMNS_PER_REQUEST, Tables, chunks
+from sentinel.collect.snmp.stretches import Stretches, shared_out, varbind_sizes
+from sentinel.collect.snmp.walk import Tables, chunks
 
 Suffixes = tuple[bytes, ...]
 
@@ -69,7 +71,8 @@ class Outline:
     requests: tuple[Request, ...]
     size: int
     """Cells: values of all answers together."""
-    budget: int
+    limit: Limit
+    """What the device bore when it was made."""
     key: _Rows
 
     def places(self) -> dict[int, dict[bytes, int]]:
@@ -88,13 +91,15 @@ class _Rows:
     plan: int
     """Its identity: the outline holds the plan."""
     access: Access
-    budget: int
+    limit: Limit
     singles: tuple[tuple[int, bytes, bytes], ...]
     """Column, root and suffix of scalars that the device has."""
     empty: tuple[tuple[int, bytes], ...]
     """Column and root of what it does not have."""
     tables: tuple[tuple[Suffixes, tuple[tuple[int, bytes], ...]], ...]
-    """Rows, and columns (with their roots) of a table that have these."""
+    """Rows, and columns (with their roots) of a table that have these,"""
+    stretches: tuple[Stretches, ...]
+    """and how those are shared out among requests."""
 
 
 class Outlines:
@@ -106,16 +111,16 @@ class Outlines:
     def __len__(self) -> int:
         return len(self._common)
 
-    def take(self, plan: Plan, tables: Tables, budget: int, access: Access) -> Outline:
+    def take(self, plan: Plan, tables: Tables, limit: Limit, access: Access) -> Outline:
         """The outline for a device that has these rows. Give it back by `release`."""
-        rows = _rows(plan, tables, budget, access)
+        rows = _rows(plan, tables, limit, access)
         return self._common.take(rows, lambda kept: _Writer(plan, kept).write())
 
     def release(self, outline: Outline) -> None:
         self._common.release(outline.key)
 
 
-def _rows(plan: Plan, tables: Tables, budget: int, access: Access) -> _Rows:
+def _rows(plan: Plan, tables: Tables, limit: Limit, access: Access) -> _Rows:
     singles = [(part.column, part.root, tables.get(part.column)) for part in plan.singles]
     empty = [(column, root) for column, root, found in singles if not found]
     groups: dict[tuple[bytes, Suffixes], list[tuple[int, bytes]]] = {}
@@ -127,14 +132,26 @@ def _rows(plan: Plan, tables: Tables, budget: int, access: Access) -> _Rows:
             groups.setdefault((part.table, rows), []).append((part.column, part.root))
         else:
             empty.append((part.column, part.root))
+    most_rows = 1 if access.version == 1 else plan.module.max_repetitions
     return _Rows(
         id(plan),
         access,
-        budget,
+        limit,
         tuple((column, root, min(found)) for column, root, found in singles if found),
         tuple(empty),
         tuple((rows, tuple(members)) for (_, rows), members in groups.items()),
+        tuple(
+            shared_out(_sizes(plan, tables, rows, members), limit, most_rows)
+            for (_, rows), members in groups.items()
+        ),
     )
+
+
+def _sizes(
+    plan: Plan, tables: Tables, rows: Suffixes, members: Sequence[tuple[int, bytes]]
+) -> list[list[int]]:
+    """[columns, rows] bytes of each varbind."""
+    return [varbind_sizes(plan.columns[column].oid, tables[column], rows) for column, _ in members]
 
 
 class _Writer:
@@ -145,49 +162,32 @@ class _Writer:
 
     def write(self) -> Outline:
         plan, rows = self._plan, self._rows
-        for gets in chunks(plan.gets, rows.budget):
+        for gets in chunks(plan.gets, rows.limit.count):
             oids = [self._oid(*one) for one in gets]
             columns, suffixes = tuple(one[0] for one in gets), tuple(one[1] for one in gets)
             self._add(message.get(rows.access, oids), columns, suffixes, is_across=True, exact=True)
         self._write_once()
-        for suffixes, members in rows.tables:
+        for (suffixes, members), stretches in zip(rows.tables, rows.stretches, strict=True):
             first = 0
-            for width in self._widths(len(members), len(suffixes)):
-                self._write_rows(members[first : first + width], suffixes)
+            for width, stretch in stretches:
+                self._write_rows(members[first : first + width], suffixes, stretch)
                 first += width
-        return Outline(plan, tuple(self._requests), self._cells, rows.budget, rows)
+        return Outline(plan, tuple(self._requests), self._cells, rows.limit, rows)
 
     def _write_once(self) -> None:
         """Scalars, and one look behind each column that has no rows, to see whether they have come."""
         rows = self._rows
-        for some in chunks(rows.singles, rows.budget):
+        for some in chunks(rows.singles, rows.limit.count):
             template = message.get_next(rows.access, [root for _, root, _ in some])
             columns, suffixes = tuple(one[0] for one in some), tuple(one[2] for one in some)
             self._add(template, columns, suffixes, is_across=True)
-        for few in chunks(rows.empty, rows.budget):
+        for few in chunks(rows.empty, rows.limit.count):
             template = message.get_next(rows.access, [root for _, root in few])
             self._add(template, tuple(column for column, _ in few), (), looks_beyond=True)
 
-    def _widths(self, columns: int, rows: int) -> Sequence[int]:
-        """How many columns to ask for together: what takes the fewest requests, and of that the fewest groups."""
-        widest = min(COLUMNS_PER_REQUEST, self._rows.budget)
-        # A request for each stretch of rows, and for the look behind the last.
-        costs = [0, *(rows // self._stretch(width) + 1 for width in range(1, widest + 1))]
-        best: list[tuple[int, int, tuple[int, ...]]] = [(0, 0, ())]
-        for count in range(1, columns + 1):
-            found = [(best[count - width], width) for width in range(min(widest, count), 0, -1)]
-            best.append(
-                min(
-                    (cost + costs[width], groups + 1, (*widths, width))
-                    for (cost, groups, widths), width in found
-                )
-            )
-        return best[columns][2]
-
-    def _write_rows(self, members: Sequence[tuple[int, bytes]], rows: Suffixes) -> None:
+    def _write_rows(self, members: Sequence[tuple[int, bytes]], rows: Suffixes, stretch: int) -> None:
         """Stretches of rows; the last asks for one row more than there are."""
         columns = tuple(column for column, _ in members)
-        stretch = self._stretch(len(members))
         start = 0
         while start <= len(rows):
             some = rows[start : start + stretch]
@@ -199,12 +199,6 @@ class _Writer:
             template = self._rows_template(cursors, len(some) + has_room)
             self._add(template, columns, some, looks_beyond=has_room)
             start += stretch
-
-    def _stretch(self, width: int) -> int:
-        """Rows of so many columns that are asked for at once."""
-        if self._rows.access.version == 1:
-            return 1
-        return max(1, min(self._rows.budget // width, self._plan.module.max_repetitions))
 
     def _rows_template(self, cursors: Sequence[bytes], repetitions: int) -> Template:
         access = self._rows.access

@@ -128,7 +128,7 @@ class Replay:
         is_whole = len(binds) >= request.size
         has_same = is_whole and self._has_same_rows(request, binds)
         if not request.exact and (not is_whole or (has_same and len(binds) < request.asked)):
-            self._device.cut_short(len(binds))
+            self._device.cut_short(len(binds), len(data), despite=self._script.outline.limit.frame)
         if has_same:
             self._keep(request, data, binds, reply.id_at)
         else:

@@ -215,7 +215,7 @@ class _Bulk:
             return [_Bulk(self._walk, rest, once=True)] if rest else ()
         rest = [cursor for cursor, done in zip(self._cursors, is_done, strict=True) if not done]
         if len(binds) < asked and rest:
-            self._walk.device.cut_short(len(binds))
+            self._walk.device.cut_short(len(binds), len(data))
         return self._next(rest, cut_to=len(binds))
 
     def _next(self, rest: Sequence[Cursor], cut_to: int) -> Sequence[Ask]:
