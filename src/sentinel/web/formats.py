@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from sentinel.model.durations import parse_duration
 
@@ -50,6 +51,7 @@ def _without_exponent(text: str) -> str:
     return f"{sign}{digits[:point]}.{digits[point:]}"
 
 
+@lru_cache(maxsize=16_384)
 def format_instant(at: float | None) -> str:
     """RFC 3339 in UTC; Go's zero time where there is none, as Prometheus writes it."""
     if at is None:

@@ -33,7 +33,7 @@ from sentinel.web.answers import (
 from sentinel.web.formats import format_instant
 from sentinel.web.parameters import ApiError, Given, parameters_of
 from sentinel.web.seams import Faces
-from sentinel.web.states import alert_json, group_json, target_json
+from sentinel.web.states import alerts_json, group_json, target_json
 
 Result = TypeVar("Result")
 
@@ -198,7 +198,7 @@ def _add_catalogue(router: APIRouter, faces: Faces) -> None:
 def _add_states(router: APIRouter, faces: Faces) -> None:
     @router.get("/alerts")
     async def alerts() -> Response:
-        return _success({"alerts": [alert_json(alert) for alert in faces.alerts.active()]})
+        return _success({"alerts": await alerts_json(faces.alerts.active())})
 
     @router.get("/rules")
     async def rules(request: Request) -> Response:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import asyncio
+import math
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from sentinel.collect.poll import PollStatus
 from sentinel.model.alert import Alert, AlertState
@@ -13,6 +16,8 @@ from sentinel.rules.status import GroupStatus, RuleStatus
 from sentinel.web.formats import format_instant, format_number
 from sentinel.web.parameters import ApiError
 
+TURN: Final = 0.005
+"""Seconds of work after which other requests get their turn."""
 _GRAVITY = {AlertState.INACTIVE: 0, AlertState.PENDING: 1, AlertState.UNKNOWN: 2, AlertState.FIRING: 3}
 
 
@@ -21,8 +26,8 @@ def alert_json(alert: Alert) -> dict[str, Any]:
     and one field more tells those who ask."""
     is_unknown = alert.state is AlertState.UNKNOWN
     shown: dict[str, Any] = {
-        "labels": dict(alert.labels),
-        "annotations": dict(alert.annotations),
+        "labels": dict(alert.labels.pairs),
+        "annotations": dict(alert.annotations.pairs),
         "state": "firing" if is_unknown else alert.state.value,
         "activeAt": format_instant(alert.active_at),
         "value": _scientific(alert.value),
@@ -30,11 +35,22 @@ def alert_json(alert: Alert) -> dict[str, Any]:
     return shown | {"sentinelState": "unknown"} if is_unknown else shown
 
 
+async def alerts_json(alerts: Iterable[Alert]) -> list[dict[str, Any]]:
+    """Many of them, without holding others up."""
+    shown = []
+    turn = time.monotonic()
+    for alert in alerts:
+        shown.append(alert_json(alert))
+        if time.monotonic() - turn > TURN:
+            await asyncio.sleep(0)
+            turn = time.monotonic()
+    return shown
+
+
 def _scientific(value: float) -> str:
     """The shortest scientific text, as Go's strconv.FormatFloat(v, 'e', -1, 64)."""
-    text = format_number(value)
-    if not text.lstrip("-").replace(".", "").isdecimal():
-        return text
+    if not math.isfinite(value):
+        return format_number(value)
     return next(shown for digits in range(17) if float(shown := f"{value:.{digits}e}") == value)
 
 
