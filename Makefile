@@ -53,7 +53,7 @@ format: $(VENV)/.test ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-BENCHES := snmp ssh probes queries rules ranges history exposition remote
+BENCHES := snmp ssh probes queries rules ranges history exposition remote latency
 .PHONY: bench $(addprefix bench-,$(BENCHES))
 bench: $(addprefix bench-,$(BENCHES)) ## Measure everything beside its peers; figures in bench/out/
 $(addprefix bench-,$(BENCHES)): bench-%: $(VENV)/.test servers
@@ -76,11 +76,13 @@ parity: $(VENV)/.test servers ## Compare a server's series with node_exporter's 
 	$(BIN)/python -m bench.parity
 
 .PHONY: test-faults
-test-faults: $(VENV)/.test servers ## Kill sender and daemon at random moments, spoil SNMP answers: nothing may be lost or break
+test-faults: $(VENV)/.test servers ## Kill sender and daemon at random moments, send alerts by thousands, spoil SNMP answers
 	$(BIN)/python -m bench.faults
 	$(BIN)/python -m bench.snmp_fuzz
 	$(BIN)/python -m bench.store_away
 	$(BIN)/python -m bench.kills
+	$(BIN)/python -m bench.storm
+	SENTINEL_TEST_ALERTS=1000 $(BIN)/pytest tests/faults/test_restart.py
 
 .PHONY: docs
 docs: $(VENV)/.test ## Write the reference pages that follow from the code

@@ -56,7 +56,9 @@ class Run:
     rhythm: Rhythm
     database: Path
     lives: list[Life] = field(default_factory=list)
-    """Each but the last ended by kill -9."""
+    """Each but the last ended by kill -9, or all by SIGTERM."""
+    stops: list[float] = field(default_factory=list)
+    """Seconds that the daemon took to end after SIGTERM while it had to do."""
     incidents: dict[int, Known] = field(default_factory=dict)
     """Everything that was committed at some kill."""
     posts: list[Post] = field(default_factory=list)
@@ -66,7 +68,7 @@ class Run:
 
     @property
     def kills(self) -> int:
-        return len(self.lives) - 1
+        return len(self.lives) - 1 - len(self.stops)
 
 
 def config_of(hook: WebhookSink, sites: WebhookSink, mail: SmtpSink) -> str:
@@ -103,6 +105,7 @@ to = ["ops@example.org"]
 from = "sentinel@example.org"
 smarthost = "127.0.0.1:{mail.port}"
 tls = "none"
+cap = "none"
 concurrency = {CONCURRENCY}
 """
 
@@ -116,12 +119,15 @@ async def kill_daemons(
     long_every: int = 12,
     drain: float = 120.0,
     make: type[Daemon] = Daemon,
+    gently: bool = False,
 ) -> Run:
     """
     Args:
+        kills: so many daemons end in the middle of it.
         long_every: one life in so many is a long one, in which whatever fires is told.
         drain: seconds within which everything has to be told in the end.
         make: how a daemon is started.
+        gently: they end by SIGTERM.
     Raises:
         AssertionError: not everything was told within that time, or the daemon did not end well.
     """
@@ -135,11 +141,14 @@ async def kill_daemons(
         run = Run(rhythm, folder / "data/sentinel.db", posts=hook.posts, groups=sites.posts, mails=mail.mails)
         try:
             for number in range(kills):
-                span = _span(dice, is_long=number % long_every == long_every - 1)
-                run.lives.append(await _life(run, daemon, span))
-            daemon.rules.write_text(QUIET)
+                is_long = number % long_every == long_every - 1
+                span = (True, LONG if is_long else dice.uniform(*SHORT)) if gently else _span(dice, is_long)
+                run.lives.append(await _life(run, daemon, span, gently=gently))
             await daemon.start()
             ready = time.time()
+            await eventually(lambda: _has_all_fired(run), "every alert has fired", within=rhythm.longest + 60)
+            daemon.rules.write_text(QUIET)
+            daemon.hang_up()
             await eventually(lambda: _is_all_told(daemon, run.database), "everything is told", within=drain)
             assert daemon.stop() == 0, "the last daemon did not end well"
             run.lives.append(Life(ready, time.time(), time.time()))
@@ -149,7 +158,7 @@ async def kill_daemons(
     return run
 
 
-def _span(dice: random.Random, *, is_long: bool) -> tuple[bool, float]:
+def _span(dice: random.Random, is_long: bool) -> tuple[bool, float]:
     """Whether a life ends only once the daemon is ready, and after how many seconds from there or its launch."""
     if is_long:
         return True, LONG
@@ -158,7 +167,7 @@ def _span(dice: random.Random, *, is_long: bool) -> tuple[bool, float]:
     return True, dice.uniform(*SHORT)
 
 
-async def _life(run: Run, daemon: Daemon, span: tuple[bool, float]) -> Life:
+async def _life(run: Run, daemon: Daemon, span: tuple[bool, float], *, gently: bool) -> Life:
     until_ready, seconds = span
     if until_ready:
         await daemon.start()
@@ -167,7 +176,11 @@ async def _life(run: Run, daemon: Daemon, span: tuple[bool, float]) -> Life:
     ready = time.time()
     await asyncio.sleep(seconds)
     end = time.time()
-    daemon.kill()
+    if gently:
+        assert await asyncio.to_thread(daemon.stop) == 0, "the daemon did not end well"
+        run.stops.append(time.time() - end)
+    else:
+        daemon.kill()
     await _settle(run)
     read = time.time()
     if run.database.exists():  # an early death leaves none
@@ -183,6 +196,13 @@ async def _settle(run: Run) -> None:
     while before != (now := len(run.posts) + len(run.groups) + len(run.mails)):
         before = now
         await asyncio.sleep(SETTLED)
+
+
+async def _has_all_fired(run: Run) -> bool:
+    query = "SELECT count(DISTINCT labels ->> 'number') FROM incident_alert"
+    with closing(sqlite3.connect(run.database)) as connection:
+        (count,) = connection.execute(query).fetchone()
+    return bool(count == run.rhythm.alerts)
 
 
 async def _is_all_told(daemon: Daemon, database: Path) -> bool:

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 
 from tests.faults.daemon_killing import BY_INCIDENT, BY_SITE, CONCURRENCY, RECEIVERS, Run
@@ -126,7 +127,7 @@ def _judge_messages(verdict: Verdict, messages: Sequence[Message], heard: Heard)
 
 def _judge_repeats(verdict: Verdict, run: Run, heard: Heard) -> None:
     """A message is heard again only when its first time was cut off by a kill."""
-    kills = [life.read for life in run.lives[:-1]]
+    kills = [life.read for life in run.lives[:-1]] if run.kills else []
     for name, arrived in heard.items():
         last: dict[str, float] = {}
         at_kill: Counter[int] = Counter()
@@ -241,6 +242,4 @@ def _is_long(run: Run, since: float, until: float) -> bool:
 
 
 def _instant(written: str) -> float:
-    from datetime import datetime
-
     return datetime.fromisoformat(written).timestamp()
