@@ -38,8 +38,8 @@ WRITE_AT_ONCE: Final = 1000
 """Alerts in one such writing."""
 REMEMBERED: Final = 1800.0
 """Seconds for which an alert that is over is remembered, as by an Alertmanager: further words may overlap it."""
-COMMIT_WITHIN: Final = 5.0
-"""Seconds that a sender waits for the database."""
+COMMIT_WITHIN: Final = 8.0
+"""Seconds that a sender waits for the database; Prometheus gives up after 10."""
 MAX_TOTAL_TEXT: Final = 256 * 1024 * 1024
 """Characters of all alerts together."""
 FAULTS: Final = 100
