@@ -15,6 +15,7 @@ from sentinel.collect.poll import PollMetrics
 from sentinel.collect.traps.metrics import TrapMetrics
 from sentinel.collect.traps.tally import FAMILIES as TRAPS
 from sentinel.collect.traps.tally import METRIC as TRAP_METRIC
+from sentinel.collect.uplink.uplink import UplinkMetrics
 from sentinel.db.care import CareMetrics
 from sentinel.incidents.ledger import LedgerMetrics
 from sentinel.incidents.received.metrics import ReceivedMetrics
@@ -37,6 +38,7 @@ _PARTS: tuple[tuple[str, Callable[[CollectorRegistry], object]], ...] = (
     ("Polls", PollMetrics),
     ("Drivers", lambda registry: Drivers(SystemClock(), registry)),
     ("Traps and informs", TrapMetrics),
+    ("Uplink", UplinkMetrics),
     ("Rules", RuleMetrics),
     ("Alerts and incidents in the database", LedgerMetrics),
     ("Alerts from others", ReceivedMetrics),

@@ -20,6 +20,7 @@ from sentinel.collect.poll import PollLoops
 from sentinel.collect.snmp.numbers import InterfaceNumbers
 from sentinel.collect.traps.receiver import Traps
 from sentinel.collect.traps.secure import engine_id_of
+from sentinel.collect.uplink.uplink import Uplink
 from sentinel.config.settings import load_settings
 from sentinel.db.database import Database
 from sentinel.db.interfaces import InterfaceStore
@@ -56,6 +57,7 @@ from sentinel.web.server import listen, serve
 
 log = logging.getLogger(__name__)
 
+MINUTE = 60.0
 STUCK = 20.0
 """Seconds without a sign of life from the rule loop after which the watchdog is no longer fed."""
 
@@ -92,8 +94,14 @@ async def _run(path: Path) -> None:
         drivers = Drivers(clock, registry, ssh_connects=settings.collect.ssh_connects, numbers=numbers)
         stack.push_async_callback(drivers.close)
         loops = PollLoops(head, clock, registry, concurrency=settings.collect.concurrency)
+        uplink = Uplink(
+            clock,
+            registry,
+            poll_now=loops.poll_now,
+            look_again=lambda: telling.keeper.look_at_all(),  # noqa: PLW0108  there is no telling yet
+        )
         telling = await stack.enter_async_context(
-            Telling.open(db, running, clock, registry, is_down=loops.is_down)
+            Telling.open(db, running, clock, registry, is_down=loops.is_down, uplink=uplink.doubt)
         )
         ledger = Ledger(
             db,
@@ -144,7 +152,7 @@ async def _run(path: Path) -> None:
         def swap(wanted: Configuration) -> None:
             receivers = telling.receivers(wanted)  # the only steps that may fail come first
             beats = heartbeats.built(wanted.settings)
-            _poll(loops, drivers, wanted)
+            _poll(loops, drivers, uplink, wanted)
             rules.replace(wanted.groups)
             _adopt(rules, traps, received, wanted)
             dispatch = telling.adopt(wanted, receivers)
@@ -154,7 +162,7 @@ async def _run(path: Path) -> None:
             heartbeats.use(beats)
 
         reloader = Reloader(running, engine, registry, clock, swap)
-        _poll(loops, drivers, running)
+        _poll(loops, drivers, uplink, running)
         _adopt(rules, traps, received, running)
         care = Care(db, registry, lambda: reloader.running)
         sweeps = Sweeps(clock, registry, lambda: reloader.running, reloader.reread_targets)
@@ -212,6 +220,7 @@ async def _run(path: Path) -> None:
                 ),
                 "event loop": lambda: watch_event_loop(registry),
                 **heartbeats.parts,
+                "uplink": uplink.run,
                 "watchdog": lambda: _feed_watchdog(systemd, rules, clock),
             },
             stop,
@@ -356,8 +365,10 @@ async def _restore_alerts(
     rules.restore(alerts, clock.now(), stopped_at=await last_alive(db))
 
 
-def _poll(loops: PollLoops, drivers: Drivers, configuration: Configuration) -> None:
-    settings = configuration.settings
+def _poll(loops: PollLoops, drivers: Drivers, uplink: Uplink, configuration: Configuration) -> None:
+    settings, intervals = configuration.settings, [group.interval for group in configuration.groups]
+    uplink.use(settings.uplink, configuration.targets, settle=1.0 + min(max(intervals, default=0.0), MINUTE))
+    loops.heard = uplink.heard
     drivers.adopt(configuration.modules, settings.auth)
     loops.replace(drivers.watches(configuration.targets, configuration.modules, settings.auth))
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry
 
+from sentinel.collect.uplink.uplink import Doubt
 from sentinel.db.database import Database
 from sentinel.incidents.store import read_alerts
 from sentinel.inventory.paths import Paths
@@ -38,6 +39,7 @@ class Telling:
     """
     Args:
         is_down: whether a target itself does not answer.
+        uplink: why it is not believed that a target does not answer, where it is not.
     """
 
     def __init__(
@@ -48,10 +50,12 @@ class Telling:
         registry: CollectorRegistry,
         *,
         is_down: Callable[[str], bool],
+        uplink: Callable[[str], Doubt | None] = lambda _: None,
     ) -> None:
         self._clock = clock
         self._running = running
         self._is_down = is_down
+        self._uplink = uplink
         self._paths = Paths(running.targets)
         self._standing = Standing(running.settings.inhibit)
         self._flapping = Flapping(running.settings.notify.flapping)
@@ -95,13 +99,14 @@ class Telling:
         registry: CollectorRegistry,
         *,
         is_down: Callable[[str], bool],
+        uplink: Callable[[str], Doubt | None] = lambda _: None,
     ) -> AsyncIterator[Telling]:
         """With what was known when the daemon ended.
 
         Raises:
             OSError: a receiver cannot be built, because a file that it names is not there.
         """
-        telling = cls(db, running, clock, registry, is_down=is_down)
+        telling = cls(db, running, clock, registry, is_down=is_down, uplink=uplink)
         try:
             await telling.silences.load()
             async with db.reading() as connection:
@@ -185,6 +190,7 @@ class Telling:
                 mutes=self._muted,
                 inhibitions=self._standing.inhibitions,
                 dependencies=self._cut_off,
+                uplink=self._in_doubt,
                 times=times,
                 flapping=self._flapping.obstacles,
             ),
@@ -198,3 +204,7 @@ class Telling:
     def _cut_off(self, target: str) -> Sequence[Obstacle]:
         down = self._paths.blockers(target, self._is_down) if target else ()
         return [Obstacle(Why.DEPENDENCY, f"{name} is down", source=name) for name in down]
+
+    def _in_doubt(self, target: str) -> Sequence[Obstacle]:
+        doubt = self._uplink(target)
+        return [Obstacle(Why.UPLINK, doubt.text, doubt.until)] if doubt is not None else ()

@@ -144,6 +144,8 @@ class PollLoops:
         self._arrived = asyncio.Event()
         self._counts: deque[tuple[float, int]] = deque()
         """Monotonic seconds and number of polls stored, over the last minute."""
+        self.heard: Callable[[Batch], None] = lambda _: None
+        """Told of every poll."""
         self.stored_at: float | None = None
         """Monotonic seconds at which polls were last stored; None: not yet."""
 
@@ -327,6 +329,7 @@ class PollLoops:
             detail=batch.detail or batch.reading.detail or ", ".join(batch.reading.reasons),
             since=batch.at if is_change else before.since,
         )
+        self.heard(batch)
         self._finished.append(batch)
         self._arrived.set()
 

@@ -26,6 +26,7 @@ from sentinel.config.sweeps import SweepSettings
 from sentinel.config.toml import parse_toml
 from sentinel.config.traps import Network, TrapsSettings
 from sentinel.config.types import Duration, LabelName, PositiveDuration, Size, Zone
+from sentinel.config.uplink import UplinkSettings
 
 
 def _web_url(written: str) -> str:
@@ -236,6 +237,7 @@ class Settings(Written):
     auth: dict[str, Auth] = Field(default_factory=dict)
     target: tuple[TargetSettings, ...] = ()
     discovery: DiscoverySettings = DiscoverySettings()
+    uplink: UplinkSettings = UplinkSettings()
     traps: TrapsSettings = TrapsSettings()
     rules: RulesSettings = RulesSettings()
     route: RouteSettings | None = None

@@ -30,6 +30,7 @@ class Why(StrEnum):
     MAINTENANCE = "maintenance"
     INHIBITION = "inhibition"
     DEPENDENCY = "dependency"
+    UPLINK = "uplink"
     TIME = "time"
     FLAPPING = "flapping"
     ACKNOWLEDGED = "acknowledged"
@@ -80,6 +81,8 @@ class Circumstances:
     """Firing alerts that inhibit this one."""
     dependencies: Callable[[str], Sequence[Obstacle]] = _nothing
     """What this target is only reachable through, where it is down."""
+    uplink: Callable[[str], Sequence[Obstacle]] = _nothing
+    """Whether this target may only seem to be down, because Sentinel itself is cut off."""
     times: Callable[[Route, float], Sequence[Obstacle]] = _nothing
     """Time intervals in or out of which the route tells nothing."""
     flapping: Callable[[Incident, Matter, float], Sequence[Obstacle]] = _nothing
@@ -100,6 +103,7 @@ def decide(question: Question, at: float, circumstances: Circumstances) -> tuple
     if matter is not Matter.RECOVERY:
         # What recovers can be reached.
         found += circumstances.dependencies(alert.labels.get("instance", ""))
+        found += circumstances.uplink(alert.labels.get("instance", ""))
     if matter is not Matter.REPEAT:
         if question.by_incident:
             found += circumstances.flapping(question.incident, matter, at)

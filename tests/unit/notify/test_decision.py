@@ -22,6 +22,7 @@ ASKED = {
     Why.MAINTENANCE: "mutes",
     Why.INHIBITION: "inhibitions",
     Why.DEPENDENCY: "dependencies",
+    Why.UPLINK: "uplink",
     Why.TIME: "times",
     Why.FLAPPING: "flapping",
 }
@@ -52,7 +53,7 @@ def expected(asked: Question, reasons: frozenset[Why]) -> set[Why]:
     """Said the other way round: what each reason does not keep from being told."""
     found = set(reasons)
     if asked.matter is Matter.RECOVERY:
-        found.discard(Why.DEPENDENCY)
+        found -= {Why.DEPENDENCY, Why.UPLINK}
     if asked.matter is Matter.REPEAT or not asked.by_incident:
         found.discard(Why.FLAPPING)
     if asked.route is None:

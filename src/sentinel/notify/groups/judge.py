@@ -105,7 +105,7 @@ def _by_incident(
     untold = [
         one
         for one in group.members
-        if one.told is not Told.FIRING and (one.is_open or _came_and_went(one, options))
+        if one.told is not Told.FIRING and (one.is_open or _came_and_went(one, options, group))
     ]
     hidden = {one.alert.fingerprint: found for one in untold if (found := obstacles(one, Matter.FIRING))}
     fresh = [one for one in untold if one.alert.fingerprint not in hidden]
@@ -167,8 +167,11 @@ def _ended(
     return Verdict(tuple(letters), {}, _prints(group.members), None, bool(letters))
 
 
-def _came_and_went(member: Member, options: Grouping) -> bool:
-    return options.wait == 0 and not member.was_told
+def _came_and_went(member: Member, options: Grouping, group: Group) -> bool:
+    """Not what was withheld while it fired: nothing of it is left to be told."""
+    fired_at, flushed_at = member.alert.fired_at, group.flushed_at
+    was_withheld = bool(group.withheld) and flushed_at is not None and (fired_at or 0.0) <= flushed_at
+    return options.wait == 0 and not member.was_told and not was_withheld
 
 
 def _as_it_was(member: Member) -> Member:
