@@ -20,7 +20,6 @@ _EXACT: Final = 2.0**53
 
 Index = NDArray[np.intp]
 
-_MINUS_ZERO: Final = np.uint64(1 << 63)
 _PLAIN: Final = ChunkConfig(compression_level=4, delta_spec=DeltaSpec.no_op())
 _FREE: Final = ChunkConfig(compression_level=4)
 
@@ -59,9 +58,13 @@ class Packed:
                 _bytes(filled.ravel()[flat].view(np.uint64), _FREE),
             )
             _fill(filled, odd)
-        whole = (filled == np.rint(filled)).all(axis=0) & (np.abs(filled) < _EXACT).all(axis=0)
-        whole &= (filled.view(np.uint64) != _MINUS_ZERO).all(axis=0)
-        numbers = filled[:, whole].astype(np.int64)
+        with np.errstate(invalid="ignore"):
+            numbers = filled.astype(np.int64)
+        # The same bits when they come back: neither fractions nor minus zero.
+        same = numbers.astype(np.float64).view(np.uint64) == filled.view(np.uint64)
+        whole = (same & (np.abs(filled) < _EXACT)).all(axis=0)
+        if not whole.all():
+            numbers = numbers[:, whole]
         return cls(
             (filled.shape[0], filled.shape[1]),
             np.packbits(whole).tobytes(),
