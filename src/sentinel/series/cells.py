@@ -71,8 +71,16 @@ class Cells:
 
     # The plain rows
 
-    def put(self, tick: int, columns: Index, values: Floats) -> None:
-        self._flat[self._base(columns) + self._row(tick)] = values
+    def put(self, tick: int, columns: Index, values: Floats, before: int | None = None) -> Floats | None:
+        """Write one tick.
+
+        Returns:
+            what stands in that tick before; None: none was asked for.
+        """
+        base = self._base(columns)
+        found: Floats | None = None if before is None else self._flat.take(base + self._row(before))
+        self._flat[base + self._row(tick)] = values
+        return found
 
     def row(self, tick: int, columns: Index) -> Floats:
         """One tick of the plain rows."""

@@ -215,15 +215,14 @@ class Pool(Generic[Owner]):
         Args:
             before: the tick of the source's poll before this one; None: this is the first.
         """
-        if before is None:
-            pass
-        elif before >= self._floor:
-            fell = values < self.cells.row(before, columns)
+        is_near = before is not None and before >= self._floor
+        last = self.cells.put(tick, columns, values, before if is_near else None)
+        if last is not None:
+            fell = values < last
             if fell.any():
                 self.reset_at[columns[fell]] = at
-        else:
+        elif before is not None:
             self.reset_at[columns] = at  # long ago: look at all samples
-        self.cells.put(tick, columns, values)
         self.writes.note(tick)
         held = is_sample(values)
         if not held.all():
