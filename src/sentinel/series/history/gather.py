@@ -128,7 +128,8 @@ class Gather:
         self._done.append(Gathered(self._series, writes, event))
         self._held += self._size
         self._series, self._at, self._rows, self._sizes, self._flags = [], [], [], [], []
-        self._values, self._size = np.empty(_ROOM), 0
+        # As many again are likely: what does not have to grow is not copied.
+        self._values, self._size = np.empty(max(self._size + self._size // 8, _ROOM)), 0
 
 
 @dataclass(slots=True, eq=False)
