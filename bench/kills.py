@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument("--alerts", type=int, default=1000, help="alerts that fire and end again and again")
     parser.add_argument("--seed", type=int, default=20261122)
     chosen = parser.parse_args()
-    rhythm = Rhythm(chosen.alerts, shortest=60, longest=120)
+    rhythm = Rhythm(chosen.alerts, shortest=160, longest=320)
     with tempfile.TemporaryDirectory(prefix="sentinel-kills-") as folder:
         verdict = asyncio.run(run(Path(folder), rhythm, chosen.kills, chosen.seed))
     return finish(verdict)
