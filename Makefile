@@ -83,6 +83,7 @@ test-faults: $(VENV)/.test servers ## Kill sender and daemon at random moments, 
 	$(BIN)/python -m bench.kills
 	$(BIN)/python -m bench.storm
 	SENTINEL_TEST_ALERTS=1000 $(BIN)/pytest tests/faults/test_restart.py
+	SENTINEL_TEST_STORM=10000 $(BIN)/pytest tests/acceptance/test_alert_storm.py --capture no
 
 .PHONY: docs
 docs: $(VENV)/.test ## Write the reference pages that follow from the code

@@ -1,8 +1,9 @@
-"""Ten thousand alerts in a few seconds, as several Prometheus would send them."""
+"""Thousands of alerts in a few seconds, as several Prometheus would send them."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -13,11 +14,14 @@ import httpx
 from tests.acceptance.daemon import Daemon, eventually
 from tests.servers.sinks import WebhookSink
 
-ALERTS = 10_000
+ALERTS = int(os.environ.get("SENTINEL_TEST_STORM", "1000"))
+"""`make test-faults` sends 10,000, with nothing beside it."""
 BATCH = 64
 """Alerts in a request, as Prometheus sends them."""
-SENT_IN = 5.0
+SENT_IN = ALERTS / 2000
 """Seconds over which the requests are spread."""
+LONGEST_ANSWER = 0.5 if ALERTS >= 10_000 else 2.0
+"""p99, in seconds. Beside other tests on the same machine it says less."""
 CONFIG = """
 [route]
 receiver = "hook"
@@ -90,7 +94,7 @@ def firing(database: Path) -> int:
     return int(count)
 
 
-async def test_ten_thousand_alerts_are_committed_while_people_go_on_reading(tmp_path: Path) -> None:
+async def test_a_flood_of_alerts_is_committed_while_people_go_on_reading(tmp_path: Path) -> None:
     sink = WebhookSink()
     async with sink.serve():
         daemon = Daemon(tmp_path, CONFIG.format(url=sink.url))
@@ -114,7 +118,7 @@ async def test_ten_thousand_alerts_are_committed_while_people_go_on_reading(tmp_
                 f"memory +{grown / 2**20:.0f} MiB"
             )
             assert seconds < 15
-            assert p99 < 0.5
+            assert p99 < LONGEST_ANSWER
             assert grown < 150 * 2**20
             shown = (await daemon.get("/api/v2/alerts")).json()
             assert len(shown) == ALERTS
