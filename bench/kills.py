@@ -20,7 +20,7 @@ from tests.faults.rhythm import Rhythm
 
 from bench.form import OUT, machine
 
-DRAIN = 240.0
+DRAIN = 900.0
 """Seconds in which everything has to be told after the last kill."""
 
 
