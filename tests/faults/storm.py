@@ -121,6 +121,7 @@ url = "{by_site.url}"
         text += f"""
 [[route.routes]]
 receiver = "hook"
+group_wait = "{wait / 4:g}s"
 [[receiver]]
 name = "hook"
 kind = "webhook"
