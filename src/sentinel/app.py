@@ -32,6 +32,8 @@ from sentinel.incidents.ledger import Ledger
 from sentinel.incidents.received.received import Received
 from sentinel.model.labels import Labels
 from sentinel.model.problem import UnusableError
+from sentinel.notify.chart.charts import Charts
+from sentinel.notify.chart.origin import origin_of
 from sentinel.promql.engine import Engine
 from sentinel.promql.service import QueryService
 from sentinel.reload import Configuration, Reloader, build
@@ -94,6 +96,7 @@ async def _run(path: Path) -> None:
         drivers = Drivers(clock, registry, ssh_connects=settings.collect.ssh_connects, numbers=numbers)
         stack.push_async_callback(drivers.close)
         loops = PollLoops(head, clock, registry, concurrency=settings.collect.concurrency)
+        queries = stack.enter_context(closing(QueryService(engine, clock)))
         uplink = Uplink(
             clock,
             registry,
@@ -101,7 +104,15 @@ async def _run(path: Path) -> None:
             look_again=lambda: telling.keeper.look_at_all(),  # noqa: PLW0108  there is no telling yet
         )
         telling = await stack.enter_async_context(
-            Telling.open(db, running, clock, registry, is_down=loops.is_down, uplink=uplink.doubt)
+            Telling.open(
+                db,
+                running,
+                clock,
+                registry,
+                is_down=loops.is_down,
+                uplink=uplink.doubt,
+                drawing=Charts(queries, clock, lambda labels: origin_of(labels, reloader.running.groups)),
+            )
         )
         ledger = Ledger(
             db,
@@ -172,7 +183,7 @@ async def _run(path: Path) -> None:
             registry=registry,
             head=head,
             engine=engine,
-            queries=stack.enter_context(closing(QueryService(engine, clock))),
+            queries=queries,
             rules=rules,
             ledger=ledger,
             incidents=incidents,

@@ -12,6 +12,7 @@ from sentinel.db.database import Database
 from sentinel.incidents.store import read_alerts
 from sentinel.inventory.paths import Paths
 from sentinel.model.labels import Labels
+from sentinel.notify.chart.charts import Drawing
 from sentinel.notify.decision import Circumstances, Obstacle, Why
 from sentinel.notify.desk import Desk
 from sentinel.notify.dispatch import Dispatch
@@ -40,6 +41,7 @@ class Telling:
     Args:
         is_down: whether a target itself does not answer.
         uplink: why it is not believed that a target does not answer, where it is not.
+        drawing: who draws charts for mails.
     """
 
     def __init__(
@@ -51,11 +53,13 @@ class Telling:
         *,
         is_down: Callable[[str], bool],
         uplink: Callable[[str], Doubt | None] = lambda _: None,
+        drawing: Drawing | None = None,
     ) -> None:
         self._clock = clock
         self._running = running
         self._is_down = is_down
         self._uplink = uplink
+        self._drawing = drawing
         self._paths = Paths(running.targets)
         self._standing = Standing(running.settings.inhibit)
         self._flapping = Flapping(running.settings.notify.flapping)
@@ -100,13 +104,14 @@ class Telling:
         *,
         is_down: Callable[[str], bool],
         uplink: Callable[[str], Doubt | None] = lambda _: None,
+        drawing: Drawing | None = None,
     ) -> AsyncIterator[Telling]:
         """With what was known when the daemon ended.
 
         Raises:
             OSError: a receiver cannot be built, because a file that it names is not there.
         """
-        telling = cls(db, running, clock, registry, is_down=is_down, uplink=uplink)
+        telling = cls(db, running, clock, registry, is_down=is_down, uplink=uplink, drawing=drawing)
         try:
             await telling.silences.load()
             async with db.reading() as connection:
@@ -142,6 +147,7 @@ class Telling:
             zone=settings.daemon.timezone,
             notify=settings.notify,
             folder=configuration.path.parent,
+            drawing=self._drawing,
         )
 
     def adopt(self, configuration: Configuration, receivers: Receivers) -> Dispatch:

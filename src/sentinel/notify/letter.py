@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sentinel.incidents.book import one_line
 from sentinel.model.durations import format_duration
+from sentinel.notify.chart.charts import Chart
 from sentinel.notify.facts import AlertFacts, Facts
 from sentinel.notify.receiver import Delivery
 from sentinel.notify.story import Teller, title_of
@@ -56,12 +57,31 @@ class Letters:
             loader=loader, undefined=StrictUndefined, autoescape=True, trim_blocks=True
         ).get_template("mail.html.j2")
 
+    @property
+    def language(self) -> Language:
+        return self._language
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self._zone
+
+    @property
+    def has_own_text(self) -> bool:
+        """Text or HTML are the operator's own."""
+        return self._wording.has_own("text") or self._wording.has_own("html")
+
     def write(
-        self, delivery: Delivery, *, sender: str, recipients: tuple[str, ...], now: float
+        self,
+        delivery: Delivery,
+        *,
+        sender: str,
+        recipients: tuple[str, ...],
+        now: float,
+        chart: Chart | None = None,
     ) -> EmailMessage:
         """The whole mail. Its Message-ID follows from the idempotency key, its thread from the incident."""
         facts = delivery.facts
-        values = self._values(facts)
+        values = self._values(facts) | {"chart": chart, "chart_id": f"chart.{delivery.key}"}
         message = EmailMessage(policy=_PLAIN_WIRE)
         message["From"] = _address(sender)
         message["To"] = [_address(recipient) for recipient in recipients]
@@ -79,6 +99,8 @@ class Letters:
         html = self._html_wording.text("html", facts, limit=MAX_TEXT)
         if html or not self._wording.has_own("text"):
             message.add_alternative(html or self._html.render(values), subtype="html")
+            if chart is not None and not html:
+                _attach(message, chart, values["chart_id"])
         return message
 
     def _values(self, facts: Facts) -> dict[str, Any]:
@@ -136,6 +158,13 @@ def _alert(alert: AlertFacts) -> dict[str, Any]:
         "runbook_is_link": urlsplit(runbook).scheme in ("http", "https"),
         "colour": CALM if alert["status"] == "resolved" else COLOURS["I"],
     }
+
+
+def _attach(message: EmailMessage, chart: Chart, name: str) -> None:
+    """Beside the HTML part, which shows it."""
+    body = message.get_body(("html",))
+    assert isinstance(body, EmailMessage)
+    body.add_related(chart.png, "image", "png", cid=f"<{name}>", disposition="inline", filename="chart.png")
 
 
 def _address(written: str) -> Address:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sentinel.config.files import read_text
 from sentinel.config.receivers import NotifySettings, Receiver, TemplateSource
+from sentinel.notify.chart.charts import Drawing
 from sentinel.notify.escape import Escape, as_it_is
 from sentinel.notify.guard import Guard
 from sentinel.notify.story import Teller
@@ -27,6 +28,8 @@ class Surroundings:
     notify: NotifySettings = field(default_factory=NotifySettings)
     folder: Path = Path()
     """Where files of templates start."""
+    drawing: Drawing | None = None
+    """Who draws charts for mails; None: nobody."""
 
     @cached_property
     def guard(self) -> Guard:

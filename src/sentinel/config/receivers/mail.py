@@ -39,6 +39,9 @@ class EmailSettings(Receiver):
     """User at the mail server, if it asks for one."""
     password: Secret | None = None
     """Password at the mail server."""
+    chart: bool = True
+    """Show in the HTML part what the alert's expression read around the moment, as a picture; not in texts of your
+    own."""
     ca_file: str | None = None
     """PEM file of certificate authorities to trust in place of the system's."""
 

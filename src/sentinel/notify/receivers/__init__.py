@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sentinel.config.receivers import AnyReceiver, NotifySettings
 from sentinel.model.problem import Problem, UnusableError
+from sentinel.notify.chart.charts import Drawing
 from sentinel.notify.receiver import Receiver
 from sentinel.notify.receivers.alertmanager import Alertmanager
 from sentinel.notify.receivers.apprise import Apprise
@@ -59,15 +60,17 @@ def build_receivers(
     zone: ZoneInfo,
     notify: NotifySettings | None = None,
     folder: Path = Path(),
+    drawing: Drawing | None = None,
 ) -> Mapping[str, Receiver]:
     """The receivers by name.
 
     Args:
         folder: where names of template files start.
+        drawing: who draws charts for mails.
     Raises:
         UnusableError: a certificate, template or program cannot be used.
     """
-    around = Surroundings(clock.now, language, zone, notify or NotifySettings(), folder)
+    around = Surroundings(clock.now, language, zone, notify or NotifySettings(), folder, drawing)
     built: dict[str, Receiver] = {}
     problems: list[Problem] = []
     for one in settings:

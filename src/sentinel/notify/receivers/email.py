@@ -14,6 +14,7 @@ from aiosmtplib import SMTPResponse
 
 from sentinel.config.receivers.mail import EmailSettings, split_smarthost
 from sentinel.incidents.book import one_line
+from sentinel.notify.chart.charts import Chart
 from sentinel.notify.escape import markup
 from sentinel.notify.letter import Letters
 from sentinel.notify.receiver import Delivery, Outcome, Result
@@ -21,6 +22,8 @@ from sentinel.notify.redaction import Redaction
 from sentinel.notify.surroundings import Surroundings
 
 MAX_DETAIL = 200
+CHART_SHARE = 0.25
+"""Of the time for a send, what a picture may take."""
 ACCEPTED = "accepted"
 REFUSED = "refused"
 
@@ -36,6 +39,7 @@ class Email:
         self._guard = around.guard
         self._host, self._port = split_smarthost(settings.smarthost)
         self._guard.check(self._host)
+        self._drawing = around.drawing if settings.chart else None
         self._letters = Letters(
             language=settings.language or around.language,
             zone=around.zone,
@@ -56,7 +60,11 @@ class Email:
         if not recipients:
             return _settled(delivery, {}, [], "all recipients are settled")
         letter = self._letters.write(
-            delivery, sender=self._settings.from_, recipients=self._settings.to, now=self._now()
+            delivery,
+            sender=self._settings.from_,
+            recipients=self._settings.to,
+            now=self._now(),
+            chart=await self._chart(delivery),
         )
         client = self._client()
         try:
@@ -81,6 +89,15 @@ class Email:
             _leave(client)
         answers = {to: (response.code, _answer(response)) for to, response in refusals.items()}
         return _settled(delivery, answers, recipients, answer)
+
+    async def _chart(self, delivery: Delivery) -> Chart | None:
+        """A picture, if it can be had in a small part of the time that there is."""
+        if self._drawing is None or self._letters.has_own_text:
+            return None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.timeout * CHART_SHARE):
+                return await self._drawing.chart(delivery.facts, self._letters.language, self._letters.zone)
+        return None
 
     async def close(self) -> None:
         """Nothing stays open between two mails."""
