@@ -56,7 +56,9 @@ async def retention(db: Database, keep: float, metrics: CareMetrics | None = Non
     Works in small steps: nobody waits long for it.
     """
     cutoff = db.clock.now() - keep
-    waits = exists().where(t.outbox.c.incident_id == t.incident.c.id, t.outbox.c.state.in_(("pending", "merged")))
+    waits = exists().where(
+        t.outbox.c.incident_id == t.incident.c.id, t.outbox.c.state.in_(("pending", "merged"))
+    )
     old_incident = (t.incident.c.state == "resolved") & (t.incident.c.resolved_at < cutoff) & ~waits
     old_alert = (t.alert.c.state == "inactive") & (t.alert.c.resolved_at < cutoff)
     removed = {

@@ -90,7 +90,9 @@ class DeliveryShown(Shown):
     key: str = Field(description="Idempotency-Key that every attempt carries")
     receiver: str
     event: str
-    state: str = Field(description="pending, merged (told by a digest that waits), delivered, dead or dropped")
+    state: str = Field(
+        description="pending, merged (told by a digest that waits), delivered, dead or dropped"
+    )
     attempts: int
     created_at: float
     done_at: float | None
