@@ -216,7 +216,7 @@ alerting:
                     f"--storage.tsdb.path={self._folder}/tsdb",
                     f"--web.listen-address=127.0.0.1:{self._port}",
                     "--web.enable-lifecycle",
-                    "--rules.alert.resend-delay=1s",
+                    "--rules.alert.resend-delay=3s",
                 ],
                 stdout=log,
                 stderr=log,
@@ -260,7 +260,9 @@ async def test_an_alert_of_a_prometheus_becomes_an_incident_and_ends_with_its_ru
     await hook.until(lambda posts: len(posts) == 2)
     prometheus.write("Bent")
     await prometheus.reload()
-    (over,) = await eventually(lambda: _count(sentinel, 1, "resolved"), "the rule's incident is over")
+    (over,) = await eventually(
+        lambda: _count(sentinel, 1, "resolved"), "the rule's incident is over", within=60
+    )
     assert over["title"] == "Broken is there"
     await hook.until(lambda posts: [post.json["status"] for post in posts].count("resolved") == 1)
     assert [one["title"] for one in await incidents(sentinel)] == ["Bent is there"]
@@ -303,7 +305,7 @@ async def test_a_prometheus_that_falls_silent_lets_its_alerts_end(
     prometheus.start()
     (one,) = await eventually(lambda: _count(sentinel, 1, "open"), "the incident is open")
     prometheus.stop()
-    await eventually(lambda: _count(sentinel, 1, "resolved"), "the incident is over")
+    await eventually(lambda: _count(sentinel, 1, "resolved"), "the incident is over", within=60)
     story = (await sentinel.get(f"/api/sentinel/v1/incidents/{one['id']}")).json()
     assert any("not heard of any more" in entry["text"] for entry in story["timeline"])
 
