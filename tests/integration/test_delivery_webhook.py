@@ -7,13 +7,15 @@ import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from sentinel.config.notify import RouteSettings
 from sentinel.model.incident import EntryKind, IncidentState
-from sentinel.notify import build_receivers
+from sentinel.notify import build_receivers, sender
+from sentinel.notify.outbox import waiting
 from sentinel.runtime.clock import SystemClock
 from tests.integration.delivery import QuickClock, delivering, hook
 from tests.servers.certificates import certificate
@@ -266,6 +268,25 @@ async def test_a_database_locked_by_another_program_loses_nothing(tmp_path: Path
         assert len({post.key for post in sink.posts}) == 8
         assert room.sample("sentinel_ledger_commit_failures_total") >= 1
         assert sorted(lags)[len(lags) // 2] < 0.1, lags
+
+
+async def test_messages_that_could_not_be_read_are_sent_without_further_news(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink, failures, read = WebhookSink(), [0], waiting
+
+    async def fails_twice(*given: Any, **more: Any) -> Any:
+        failures[0] += 1
+        if 2 <= failures[0] <= 3:
+            raise OSError("disk I/O error")
+        return await read(*given, **more)
+
+    monkeypatch.setattr(sender, "waiting", fails_twice)
+    async with sink.serve(), delivering(tmp_path, [hook(sink.url)]) as room:
+        await room.tick(firing())
+        await room.told()
+    assert course(sink.posts) == [(1, "firing")]
+    assert failures[0] > 3
 
 
 async def locked(other: sqlite3.Connection) -> None:

@@ -227,6 +227,7 @@ class Sender:
                 failures = 0
             except (SQLAlchemyError, OSError) as error:
                 failures += 1
+                lane.is_read_out = False  # what was to be read waits still, and nothing else may stir
                 await self._database_is_away(error, failures)
                 continue
             if is_changed:
