@@ -46,6 +46,7 @@ def finish(verdict: Verdict) -> int:
         "kills": verdict.kills,
         "alerts": verdict.alerts,
         "incidents": verdict.incidents,
+        "evaluated while firing, so to be told": verdict.watched,
         "webhook posts by incident": verdict.posts,
         "mails by incident": verdict.mails,
         "webhook posts by group": verdict.groups,

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import sqlite3
 import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,11 +25,11 @@ CONCURRENCY = 4
 BY_INCIDENT = ("hook", "mail")
 BY_SITE = "sites"
 RECEIVERS = (*BY_INCIDENT, BY_SITE)
-LONGEST_BIRTH = 1.5
-"""Seconds after its launch within which a life that ends before the daemon is ready ends."""
+BIRTH = (0.0, 1.5)
+"""Seconds that lives last which end before the daemon is ready."""
+PATIENCE = 120.0
 SHORT = (0.0, 1.6)
 """Seconds that most lives last once the daemon is ready."""
-LONG = 8.0
 QUIET = "groups: []\n"
 SETTLED = 0.1
 """Seconds without anything new after which all that a dead daemon had sent has been read."""
@@ -40,6 +43,8 @@ class Life:
     end: float
     read: float
     """When all that it had sent was read."""
+    evaluated: Mapping[str, float] = field(default_factory=dict)
+    """Of a long one: when each rule group was evaluated, before everything was committed and every group told."""
 
 
 class Known(NamedTuple):
@@ -142,8 +147,10 @@ async def kill_daemons(
         try:
             for number in range(kills):
                 is_long = number % long_every == long_every - 1
-                span = (True, LONG if is_long else dice.uniform(*SHORT)) if gently else _span(dice, is_long)
-                run.lives.append(await _life(run, daemon, span, gently=gently))
+                until_ready = gently or is_long or dice.random() > 0.15
+                seconds = dice.uniform(*(SHORT if until_ready else BIRTH))
+                life = _Span(seconds, until_ready=until_ready, is_long=is_long, gently=gently)
+                run.lives.append(await _life(run, daemon, life))
             await daemon.start()
             ready = time.time()
             await eventually(lambda: _has_all_fired(run), "every alert has fired", within=rhythm.longest + 60)
@@ -158,25 +165,30 @@ async def kill_daemons(
     return run
 
 
-def _span(dice: random.Random, is_long: bool) -> tuple[bool, float]:
-    """Whether a life ends only once the daemon is ready, and after how many seconds from there or its launch."""
-    if is_long:
-        return True, LONG
-    if dice.random() < 0.15:
-        return False, dice.uniform(0.0, LONGEST_BIRTH)
-    return True, dice.uniform(*SHORT)
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """How a life is to go."""
+
+    seconds: float
+    """From its beginning."""
+    until_ready: bool
+    """It begins with being ready, else with the launch."""
+    is_long: bool
+    """It goes on until everything that fired has been told."""
+    gently: bool
+    """It ends by SIGTERM."""
 
 
-async def _life(run: Run, daemon: Daemon, span: tuple[bool, float], *, gently: bool) -> Life:
-    until_ready, seconds = span
-    if until_ready:
+async def _life(run: Run, daemon: Daemon, span: _Span) -> Life:
+    if span.until_ready:
         await daemon.start()
     else:
         daemon.launch()
     ready = time.time()
-    await asyncio.sleep(seconds)
+    evaluated = await _all_evaluated_and_told(daemon, run.database, ready) if span.is_long else {}
+    await asyncio.sleep(span.seconds)
     end = time.time()
-    if gently:
+    if span.gently:
         assert await asyncio.to_thread(daemon.stop) == 0, "the daemon did not end well"
         run.stops.append(time.time() - end)
     else:
@@ -187,7 +199,39 @@ async def _life(run: Run, daemon: Daemon, span: tuple[bool, float], *, gently: b
         with closing(sqlite3.connect(run.database)) as connection:
             for number, key, opened in connection.execute("SELECT id, key, opened_at FROM incident"):
                 run.incidents.setdefault(number, Known(key, opened))
-    return Life(ready if until_ready else end, end, read)
+    return Life(ready if span.until_ready else end, end, read, evaluated)
+
+
+async def _all_evaluated_and_told(daemon: Daemon, database: Path, since: float) -> Mapping[str, float]:
+    """Wait until every rule group has been evaluated, that is committed, and every group has been looked at.
+
+    Returns:
+        when each rule group was evaluated; Unix seconds.
+    """
+    found: dict[str, float] = {}
+
+    async def evaluated() -> bool:
+        answer = (await daemon.get("/api/v1/rules", exclude_alerts="true")).json()
+        for group in answer["data"]["groups"]:
+            found[group["name"]] = datetime.fromisoformat(group["lastEvaluation"]).timestamp()
+        return min(found.values()) > since
+
+    async def committed() -> bool:
+        return bool(
+            re.search(r"^sentinel_ledger_pending_changes 0\.0$", (await daemon.get("/metrics")).text, re.M)
+        )
+
+    await eventually(evaluated, "every rule is evaluated", within=PATIENCE)
+    await eventually(committed, "what the rules found is committed", within=PATIENCE)
+    now = time.time()
+
+    async def looked_at() -> bool:
+        with closing(sqlite3.connect(database)) as connection:
+            query = "SELECT 1 FROM notify_group WHERE incident_id IS NULL AND coalesce(flushed_at, 0) <= ? LIMIT 1"
+            return connection.execute(query, (now,)).fetchone() is None
+
+    await eventually(looked_at, "every group is looked at", within=PATIENCE)
+    return found
 
 
 async def _settle(run: Run) -> None:

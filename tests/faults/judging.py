@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,8 +14,8 @@ from typing import NamedTuple
 from tests.faults.daemon_killing import BY_INCIDENT, BY_SITE, CONCURRENCY, RECEIVERS, Run
 from tests.servers.sinks import Mail, Post
 
-LONG_ENOUGH = 6.0
-"""Seconds that an alert has to fire in one and the same life before it must be known, and told in a group."""
+EDGE = 0.01
+"""Seconds around the beginning and end of an alert in which an evaluation may have found either."""
 
 Heard = Mapping[str, Sequence[Post | Mail]]
 
@@ -53,6 +53,8 @@ class Verdict:
     """Repeats of one receiver after one kill, at most."""
     told: int = 0
     """Alerts that were told at all."""
+    watched: int = 0
+    """Alerts that fired when their rule was evaluated in a long life, so that they had to be told."""
     lost: list[str] = field(default_factory=list)
     split: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
@@ -99,7 +101,7 @@ def judge(run: Run) -> Verdict:
     _judge_stories(verdict, messages, heard, [row[0] for row in incidents])
     _judge_incidents(verdict, run, incidents, episodes)
     _judge_groups(verdict, run, episodes)
-    verdict.lost += list(_unnoticed(run, episodes))
+    _judge_evaluations(verdict, run, episodes)
     return verdict
 
 
@@ -198,7 +200,7 @@ def _judge_incidents(
 
 
 def _judge_groups(verdict: Verdict, run: Run, episodes: Sequence[Episode]) -> None:
-    """Who is told in groups hears of each alert that fired long enough, and of the end of whatever it was told."""
+    """Who is told in groups hears what fired until its group was looked at, and the end of what it was told."""
     first: dict[str, Post] = {}
     for post in run.groups:
         first.setdefault(post.key, post)
@@ -213,32 +215,28 @@ def _judge_groups(verdict: Verdict, run: Run, episodes: Sequence[Episode]) -> No
     verdict.lost += [
         f"the end of alert {number} was not told in its group" for number in fires if fires[number]
     ]
-    for one in episodes:
-        if not _is_long(run, one.fired_at, one.resolved_at):
-            continue
-        if (one.number, run.rhythm.stretch(one.number, one.fired_at)) not in told:
-            verdict.lost.append(f"alert {one.number} of {one.fired_at:.3f} was told in no group")
+    for life in run.lives:
+        for one in episodes:
+            evaluated = life.evaluated.get(run.rhythm.group_of(one.number), 0.0)
+            if not one.fired_at <= evaluated < life.end < one.resolved_at:
+                continue
+            if (one.number, run.rhythm.stretch(one.number, one.fired_at)) not in told:
+                verdict.lost.append(f"alert {one.number} of {one.fired_at:.3f} was told in no group")
 
 
-def _unnoticed(run: Run, episodes: Sequence[Episode]) -> Iterator[str]:
-    """Alerts that fired long enough while a daemon watched, without an incident."""
+def _judge_evaluations(verdict: Verdict, run: Run, episodes: Sequence[Episode]) -> None:
+    """Whatever fired when its rule was evaluated, and that was committed, has an incident."""
     known: dict[int, list[Episode]] = defaultdict(list)
     for one in episodes:
         known[one.number].append(one)
-    for life in run.lives[:-1]:
-        if life.end - life.ready < LONG_ENOUGH:
-            continue
-        for number in run.rhythm.numbers:
-            for since, until in run.rhythm.firing(number, life.ready, life.end):
-                if until - since < LONG_ENOUGH:
-                    continue
-                if not any(one.fired_at < until and one.resolved_at > since for one in known[number]):
-                    yield f"alert {number} fired from {since:.1f} to {until:.1f} unnoticed"
-
-
-def _is_long(run: Run, since: float, until: float) -> bool:
-    """Whether one life had this span before it for long enough."""
-    return any(min(until, life.end) - max(since, life.ready) >= LONG_ENOUGH for life in run.lives[:-1])
+    for life in run.lives:
+        for number in run.rhythm.numbers if life.evaluated else ():
+            at = life.evaluated[run.rhythm.group_of(number)]
+            if not all(run.rhythm.is_firing(number, at + step) for step in (-EDGE, 0.0, EDGE)):
+                continue
+            verdict.watched += 1
+            if not any(one.fired_at <= at + EDGE and one.resolved_at > at for one in known[number]):
+                verdict.lost.append(f"alert {number} fired at {at:.3f} unnoticed")
 
 
 def _instant(written: str) -> float:

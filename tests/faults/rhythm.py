@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 GROUPS = 10
@@ -33,20 +32,20 @@ class Rhythm:
         """The period that an instant falls into."""
         return int((at + _offset(number)) // self.period(number))
 
-    def firing(self, number: int, since: float, until: float) -> Iterator[tuple[float, float]]:
-        """From when to when it fires within a span; Unix seconds."""
+    def is_firing(self, number: int, at: float) -> bool:
         period = self.period(number)
-        for stretch in range(self.stretch(number, since), self.stretch(number, until) + 1):
-            begin = stretch * period - _offset(number)
-            first, last = max(begin, since), min(begin + period / 2, until)
-            if first < last:
-                yield first, last
+        return (at + _offset(number)) % period < period / 2
+
+    @staticmethod
+    def group_of(number: int) -> str:
+        """Its rule group's name."""
+        return f"rhythm{number % GROUPS}"
 
     def rules(self) -> str:
         """The rule file."""
         lines = ["groups:"]
         for group in range(GROUPS):
-            lines += [f"  - name: rhythm{group}", "    rules:"]
+            lines += [f"  - name: {self.group_of(group)}", "    rules:"]
             for number in self.numbers[group::GROUPS]:
                 period = self.period(number)
                 lines += [

@@ -20,3 +20,4 @@ async def test_kills_lose_nothing_and_repeat_only_what_was_on_its_way(tmp_path: 
     assert not verdict.faults, "\n".join(verdict.faults[:20])
     assert verdict.incidents >= 100
     assert verdict.groups >= 20
+    assert verdict.watched
