@@ -40,7 +40,7 @@ TEMPLATES = (
     "{{ $value }}",
     "{{ $labels.a | toUpper }}: {{ $value | humanize }}",
     '{{ printf "%.2f" $value }}{{ if gt $value 3.0 }} high{{ end }}',
-    "{{ range query \"sum(x)\" }}{{ .Value }}{{ end }}",
+    "total {{ range query \"sum(x)\" }}{{ .Value }}{{ end }}",
     '{{ with $labels.b }}b {{ . }}{{ else }}none{{ end }}{{ $externalLabels.site }}',
     "{{ humanizeDuration $value }} {{ humanizePercentage $value }} {{ humanize1024 $value }}",
     '{{ reReplaceAll "(\\\\d)" "<$1>" $labels.a }} {{ match "[0-9]" $labels.a }} {{ title "ab cd" }}',

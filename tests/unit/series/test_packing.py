@@ -44,6 +44,8 @@ def _append(heads: tuple[Head, Head], what: str, number: int, at: float, value: 
         if what == "down":
             head.append([down(where, at)])
         elif what == "forget":
+            # Polled a moment ago: the end of one that had been silent comes too late for the head that packs.
+            head.append([batch(where, at - 1, shape, values)])
             head.forget(where)
         elif what != "nothing":
             head.append([batch(where, at, shape, values)])
