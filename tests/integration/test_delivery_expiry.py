@@ -10,9 +10,10 @@ from sqlalchemy import select
 
 from sentinel.config.notify import RouteSettings
 from sentinel.db import tables as t
+from sentinel.incidents.news import REPEAT
 from sentinel.notify.desk import Desk, MessageRecord
 from sentinel.notify.outbox import UNTOLD
-from sentinel.notify.sending.sense import EXPIRED, OVERTAKEN, REPEAT
+from sentinel.notify.sending.sense import EXPIRED, OVERTAKEN
 from tests.integration.delivery import Room, delivering, hook, mail
 from tests.integration.test_delivery_fallback import ScaledClock, down, refused, told, well
 from tests.servers.sinks import Answer, WebhookSink, smtp_sink

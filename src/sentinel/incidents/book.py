@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from sentinel.incidents import grade as grading
 from sentinel.incidents.correlation import Correlate, key_of
-from sentinel.incidents.news import OPENED, Event, News
+from sentinel.incidents.news import OPENED, OVER, Event, News
 from sentinel.model.alert import Alert, AlertChange, AlertState
 from sentinel.model.incident import Entry, EntryKind, Grade, Incident, IncidentState
 from sentinel.model.labels import Labels
@@ -169,8 +169,8 @@ class Book:
         if is_last:
             case.incident = replace(case.incident, state=IncidentState.RESOLVED, resolved_at=change.at)
             self._live.pop(case.incident.key, None)
-            case.note(change.at, EntryKind.RESOLVED, "all alerts are over")
-            case.tell(Event.RESOLVED, change.at, "all alerts are over")
+            case.note(change.at, EntryKind.RESOLVED, OVER)
+            case.tell(Event.RESOLVED, change.at, OVER)
 
     def _tell_firing(self, case: Case, at: float) -> None:
         if not case.fresh:

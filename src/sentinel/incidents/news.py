@@ -14,7 +14,11 @@ from sentinel.model.incident import Incident
 from sentinel.model.labels import Labels
 
 OPENED = "opened"
-"""The reason of an incident's first news."""
+"""The reason of an incident's first news,"""
+OVER = "all alerts are over"
+"""of its last,"""
+REPEAT = "still firing"
+"""and of those that say nothing new."""
 
 
 class Event(StrEnum):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from sentinel.incidents.news import Event
+from sentinel.incidents.news import OPENED, OVER, REPEAT, Event
 from sentinel.model.alert import AlertState
 from sentinel.notify.decision import BY_PEOPLE, Matter, Obstacle
 from sentinel.notify.groups.group import Group, Letter, Member, Told, Verdict
@@ -53,7 +53,7 @@ def _by_labels(
     reason = ""
     if firing:
         if fresh:
-            reason = "opened" if group.sent_at is None else _more(len(fresh))
+            reason = OPENED if group.sent_at is None else _more(len(fresh))
         elif ended and send_resolved:
             reason = _over(len(ended))
         elif (
@@ -61,11 +61,11 @@ def _by_labels(
             and _is_repeat_due(group, options, at)
             and not all(obstacles(one, Matter.REPEAT) for one in firing)
         ):
-            reason = "still firing"
+            reason = REPEAT
     elif ended and (
         any(one.told is Told.FIRING for one in group.members) or any(one.was_told for one in ended)
     ):
-        reason = "all alerts are over"
+        reason = OVER
     letters: list[Letter] = []
     if reason and (firing or send_resolved):
         listed = firing + ended if send_resolved else firing
@@ -129,9 +129,7 @@ def _by_incident(
     ]
     is_again = not fresh and bool(firing) and options.repeat > 0 and _is_repeat_due(group, options, at)
     if is_again and not all(obstacles(one, Matter.REPEAT) for one in firing):
-        letters.append(
-            Letter(Event.FIRING, "still firing", tuple(one for one in group.members if one.is_open))
-        )
+        letters.append(Letter(Event.FIRING, REPEAT, tuple(one for one in group.members if one.is_open)))
     due = [_look_again(hidden.values(), at)] if hidden else []
     if options.repeat > 0 and firing:
         since = at if letters or group.sent_at is None or is_again else group.sent_at
@@ -162,7 +160,7 @@ def _ended(
         return Verdict(tuple(letters), told, frozenset(), due, bool(letters), _named(hidden.values()))
     if heard and send_resolved:
         by = group.members[0].incident.resolved_by
-        reason = f"resolved by {by}" if by else "all alerts are over"
+        reason = f"resolved by {by}" if by else OVER
         letters.append(Letter(Event.RESOLVED, reason, tuple(group.members)))
     return Verdict(tuple(letters), {}, _prints(group.members), None, bool(letters))
 
@@ -185,7 +183,7 @@ def _as_it_was(member: Member) -> Member:
 def _why_fresh(group: Group, fresh: Sequence[Member]) -> str:
     if all(one.told is Told.MUTED for one in fresh):
         return "still firing after it was muted"
-    return "opened" if group.sent_at is None else _more(len(fresh))
+    return OPENED if group.sent_at is None else _more(len(fresh))
 
 
 def _is_repeat_due(group: Group, options: Grouping, at: float) -> bool:

@@ -12,14 +12,12 @@ from sentinel.db import tables as t
 from sentinel.db.database import Database
 from sentinel.db.sql import pieces
 from sentinel.incidents.book import OWN, one_line
-from sentinel.incidents.news import Event
+from sentinel.incidents.news import REPEAT, Event
 from sentinel.incidents.rows import entry_row
 from sentinel.model.incident import Entry, EntryKind
 from sentinel.notify.outbox import DELIVERED, DROPPED, MAX_ERROR, OPEN, PENDING, UNTOLD
 from sentinel.notify.receiver import Delivery
 
-REPEAT: Final = "still firing"
-"""The reason that a repeat gives."""
 OVERTAKEN: Final = "a later message has overtaken it"
 EXPIRED: Final = "it has waited for longer than expires_after"
 WORDS: Final = {UNTOLD: "untold", OVERTAKEN: "overtaken", EXPIRED: "expired"}
