@@ -200,8 +200,8 @@ class Telling:
                 times=times,
                 flapping=self._flapping.obstacles,
             ),
-            watch=(self._standing, self._flapping),
-            flapping=self._flapping.reason,
+            standing=self._standing,
+            flapping=self._flapping,
         )
 
     def _muted(self, labels: Labels, at: float) -> Sequence[Obstacle]:

@@ -19,9 +19,9 @@ from sentinel.incidents import Incidents, Ledger
 from sentinel.model.alert import AlertChange
 from sentinel.notify import Dispatch
 from sentinel.notify.decision import Circumstances
-from sentinel.notify.dispatch import Watch
 from sentinel.notify.flapping import Flapping
 from sentinel.notify.groups.keeper import Keeper
+from sentinel.notify.standing import Standing
 from sentinel.runtime.clock import SystemClock
 from tests.integration.delivery import hook
 from tests.unit.incidents.alerts import START
@@ -118,7 +118,7 @@ async def telling(
     receivers: Sequence[AnyReceiver] = (),
     *,
     circumstances: Circumstances | None = None,
-    watch: Sequence[Watch] = (),
+    standing: Standing | None = None,
     flapping: Flapping | None = None,
     clock: SetClock | None = None,
 ) -> AsyncIterator[Telling]:
@@ -132,8 +132,8 @@ async def telling(
         receivers or [hook("http://127.0.0.1:9/")],
         external_url="http://s",
         circumstances=circumstances,
-        watch=watch,
-        flapping=flapping.reason if flapping is not None else lambda _: "",
+        standing=standing,
+        flapping=flapping,
     )
     async with Database.open("sqlite:///sentinel.db", clock=SystemClock(), data_dir=folder) as db:
         ledger = Ledger(db, made, clock=clock, registry=CollectorRegistry())

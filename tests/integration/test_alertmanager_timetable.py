@@ -88,7 +88,9 @@ async def _told(folder: Path, events: Sequence[Event]) -> tuple[Notices, list[fl
         hook("http://127.0.0.1:9/", name, send_resolved=name not in timetable.SILENT)
         for name in timetable.RECEIVERS
     ]
-    async with telling(folder, timetable.ROUTE, hooks, circumstances=circumstances, watch=[standing]) as room:
+    async with telling(
+        folder, timetable.ROUTE, hooks, circumstances=circumstances, standing=standing
+    ) as room:
         for event in events:
             changes = [_change(event)] if event.what != "silence" else []
             await room.at(event.at, *changes)

@@ -60,7 +60,7 @@ async def withheld(room: Telling, number: int) -> list[str]:
 async def test_what_a_firing_alert_inhibits_is_told_when_that_is_over(tmp_path: Path) -> None:
     standing = Standing([RULE])
     circumstances = Circumstances(inhibitions=standing.inhibitions)
-    async with telling(tmp_path, circumstances=circumstances, watch=[standing]) as room:
+    async with telling(tmp_path, circumstances=circumstances, standing=standing) as room:
         told = await room.at(0, up("Down", "sw1", 0, site="hq"), up("SiteDown", "gw1", 0, site="hq"))
         assert [one.facts["target"] for one in told] == ["gw1"]
         assert await withheld(room, 1) == ["ops is not told now: inhibition: SiteDown on gw1"]
@@ -76,7 +76,7 @@ async def test_what_a_firing_alert_inhibits_is_told_when_that_is_over(tmp_path: 
 async def test_the_source_is_known_before_its_targets_of_the_same_tick_are_told(tmp_path: Path) -> None:
     standing = Standing([RULE])
     circumstances = Circumstances(inhibitions=standing.inhibitions)
-    async with telling(tmp_path, circumstances=circumstances, watch=[standing]) as room:
+    async with telling(tmp_path, circumstances=circumstances, standing=standing) as room:
         many = [up("Down", f"sw{number}", 0, site="hq") for number in range(50)]
         told = await room.at(0, *many, up("SiteDown", "gw1", 0, site="hq"))
         assert len(told) == 1
@@ -127,7 +127,7 @@ def test_ways_around_and_rings_of_parents() -> None:
 async def test_what_comes_and_goes_is_told_once_as_that_and_once_when_it_has_settled(tmp_path: Path) -> None:
     flapping = Flapping(LIMITS)
     circumstances = Circumstances(flapping=flapping.obstacles)
-    async with telling(tmp_path, circumstances=circumstances, watch=[flapping], flapping=flapping) as room:
+    async with telling(tmp_path, circumstances=circumstances, flapping=flapping) as room:
         told = []
         for turn in range(10):
             told += await room.at(turn * 120, up("Down", "sw1", turn * 120))
@@ -149,7 +149,7 @@ async def test_what_comes_and_goes_is_told_once_as_that_and_once_when_it_has_set
 async def test_what_flapped_and_goes_on_firing_is_told_when_it_has_settled(tmp_path: Path) -> None:
     flapping = Flapping(LIMITS)
     circumstances = Circumstances(flapping=flapping.obstacles)
-    async with telling(tmp_path, circumstances=circumstances, watch=[flapping], flapping=flapping) as room:
+    async with telling(tmp_path, circumstances=circumstances, flapping=flapping) as room:
         for turn in range(5):
             await room.at(turn * 120, up("Down", "sw1", turn * 120))
             if turn < 4:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -51,13 +51,21 @@ OUTSIDE: Final = Grouping(wait=1.0, interval=300.0)
 """What holds for groups whose route is no longer in the tree: they hear the end of what they know."""
 
 
-class Watch(Protocol):
+class SeesAlerts(Protocol):
     """Keeps an eye on alerts, because they stand in the way of others."""
 
     def observe(self, changes: Sequence[AlertChange]) -> None: ...
 
+
+class SeesIncidents(Protocol):
+    """Keeps an eye on how often incidents open."""
+
     def opened(self, incidents: Iterable[Incident]) -> None:
         """These incidents are new. The same may come twice."""
+        ...
+
+    def reason(self, incident: Incident) -> str:
+        """What to say beside an incident that opens once more; empty: nothing."""
         ...
 
 
@@ -79,8 +87,8 @@ class Dispatch:
         route: the top of the tree; None: nobody is told.
         external_url: where people reach the pages; without a slash at the end.
         circumstances: what may stand in the way of telling.
-        watch: who keeps an eye on what fires and opens.
-        flapping: the reason to give with an incident that tells that its like come and go, if it does.
+        standing: who keeps an eye on what fires.
+        flapping: who keeps an eye on what comes and goes.
     """
 
     def __init__(
@@ -90,8 +98,8 @@ class Dispatch:
         *,
         external_url: str,
         circumstances: Circumstances | None = None,
-        watch: Sequence[Watch] = (),
-        flapping: Callable[[Incident], str] = lambda _: "",
+        standing: SeesAlerts | None = None,
+        flapping: SeesIncidents | None = None,
     ) -> None:
         self.route = Route.of(route) if route else None
         self._routes = {one.grouping.id: one for one in _all(self.route)}
@@ -99,18 +107,18 @@ class Dispatch:
         self._policies = policies_of(receivers)
         self.external_url = external_url
         self.circumstances = circumstances or Circumstances()
-        self._watch = tuple(watch)
+        self._standing = standing
         self._flapping = flapping
 
     def observe(self, changes: Sequence[AlertChange]) -> None:
-        for one in self._watch:
-            one.observe(changes)
+        if self._standing is not None:
+            self._standing.observe(changes)
 
     async def tell(self, connection: AsyncConnection, news: Sequence[News], at: float) -> None:
         """A firing goes where the routes of its fresh alerts lead; everything after it to those who were told."""
         firing = [one for one in news if one.event is Event.FIRING]
-        for watch in self._watch:
-            watch.opened(one.incident for one in firing if one.reason == OPENED)
+        if self._flapping is not None:
+            self._flapping.opened(one.incident for one in firing if one.reason == OPENED)
         fresh = (
             Candidate(alert, one.incident.id, one.grouping, is_fresh=True)
             for one in firing
@@ -243,8 +251,8 @@ class Dispatch:
             return letter.reason
         if group.withheld.startswith(Why.FLAPPING):
             return SETTLED + letter.reason
-        if letter.event is Event.FIRING and letter.fresh:
-            return self._flapping(letter.members[0].incident) or letter.reason
+        if letter.event is Event.FIRING and letter.fresh and self._flapping is not None:
+            return self._flapping.reason(letter.members[0].incident) or letter.reason
         return letter.reason
 
     def _route_of(self, group: Group) -> Route | None:

@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sentinel.config.receivers.local import FlappingSettings
 from sentinel.db import tables as t
-from sentinel.model.alert import AlertChange
 from sentinel.model.durations import format_duration
 from sentinel.model.incident import Incident
 from sentinel.notify.decision import Matter, Obstacle, Why
@@ -47,9 +46,6 @@ class Flapping:
         query = select(of.id, of.key, of.opened_at).where(of.opened_at > since).order_by(of.opened_at, of.id)
         for number, key, opened_at in await connection.execute(query):
             self._note(key, number, opened_at)
-
-    def observe(self, changes: Sequence[AlertChange]) -> None:
-        pass
 
     def opened(self, incidents: Iterable[Incident]) -> None:
         """The same may come twice."""

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from sentinel.config.inhibition import InhibitSettings
 from sentinel.incidents.book import one_line, title_of
 from sentinel.model.alert import Alert, AlertChange
-from sentinel.model.incident import Incident
 from sentinel.notify.decision import Obstacle, Why
 from sentinel.notify.inhibition import Inhibitor
 
@@ -43,9 +42,6 @@ class Standing:
                 self._inhibitor.add(alert)
             elif self._alerts.pop(alert.fingerprint, None) is not None:
                 self._inhibitor.remove(alert)
-
-    def opened(self, incidents: Iterable[Incident]) -> None:
-        pass
 
     def open_alerts(self) -> Sequence[Alert]:
         return list(self._alerts.values())
