@@ -18,8 +18,8 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from bench.form import Figure, Report, measure
 from sentinel.model.batch import Batch, Layout, Reading, Source
 from sentinel.model.labels import Labels
-from sentinel.series.exposition import Style, parts
 from sentinel.series.head import Head
+from sentinel.series.text.exposition import Style, parts
 
 START = 1_700_000_000.0
 METRICS = 50

@@ -33,11 +33,11 @@ from sentinel.reload import Configuration
 from sentinel.rules.engine import RuleEngine
 from sentinel.rules.status import GroupStatus
 from sentinel.runtime.clock import Clock
-from sentinel.series.exposition import Style, parts
 from sentinel.series.head import Head
-from sentinel.series.matcher import Matcher, MatchOperator
-from sentinel.series.openmetrics import END
+from sentinel.series.index.matcher import Matcher, MatchOperator
 from sentinel.series.remote.intake import Intake
+from sentinel.series.text.exposition import Style, parts
+from sentinel.series.text.openmetrics import END
 from sentinel.web.seams import Arrangement, Faces, OnDemandRules, ProbeRules, Reload, Scope, Site, Vitals
 
 WRITERS = ("operator", "admin")

@@ -91,8 +91,8 @@ async def _poll(found: Configuration, target: Target) -> list[Batch]:
 
 
 def _print(batches: list[Batch]) -> None:
-    from sentinel.series.exposition import render
     from sentinel.series.head import Head
+    from sentinel.series.text.exposition import render
 
     head = Head()
     head.append(batches)

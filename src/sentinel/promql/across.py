@@ -9,9 +9,9 @@ import numpy as np
 
 from sentinel.model.batch import Floats
 from sentinel.promql.frame import Context, Frame, Mask
-from sentinel.series.cut import Cut
-from sentinel.series.snapshot import Block
-from sentinel.series.table import LabelTable
+from sentinel.series.index.table import LabelTable
+from sentinel.series.reading.cut import Cut
+from sentinel.series.reading.snapshot import Block
 
 
 @dataclass(frozen=True, slots=True, eq=False)

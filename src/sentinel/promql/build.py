@@ -11,30 +11,28 @@ import promql_parser
 from sentinel.model.durations import format_duration
 from sentinel.model.labels import METRIC_NAME
 from sentinel.model.pattern import Pattern
-from sentinel.promql import (
-    aggregate,
+from sentinel.promql import notes
+from sentinel.promql.errors import BeyondHeadError, ExpressionError
+from sentinel.promql.frame import Limits, Node
+from sentinel.promql.functions import (
     banded,
-    binary,
     edges,
     elementwise,
-    filling,
     histogram,
     information,
     labelling,
-    notes,
     over_time,
     rates,
 )
-from sentinel.promql.errors import BeyondHeadError, ExpressionError
-from sentinel.promql.frame import Limits, Node
-from sentinel.promql.matching import Matching
-from sentinel.promql.operators import ARITHMETIC, SETS
-from sentinel.promql.places import Places
-from sentinel.promql.rewrite import STYLE
 from sentinel.promql.selectors import Moment, RangeSelector, Selector, Subquery
-from sentinel.promql.source import Parsed
-from sentinel.promql.trees import is_range, is_scalar, seconds_of, style_of, unwrapped
-from sentinel.series.matcher import Matcher, MatchOperator
+from sentinel.promql.text.places import Places
+from sentinel.promql.text.rewrite import STYLE
+from sentinel.promql.text.source import Parsed
+from sentinel.promql.text.trees import is_range, is_scalar, seconds_of, style_of, unwrapped
+from sentinel.promql.vectors import aggregate, binary, filling
+from sentinel.promql.vectors.matching import Matching
+from sentinel.promql.vectors.operators import ARITHMETIC, SETS
+from sentinel.series.index.matcher import Matcher, MatchOperator
 
 _OPERATORS: Final = {
     str(promql_parser.MatchOp.Equal): MatchOperator.EQUAL,

@@ -16,12 +16,12 @@ from sentinel.promql.errors import EvaluationError
 from sentinel.promql.frame import Budget
 from sentinel.promql.service import LIMITS, SLICE, QueryService
 from sentinel.runtime.clock import Clock
-from sentinel.series.archive import Archive, Charge
-from sentinel.series.matcher import Matcher
-from sentinel.series.metric import Metric
-from sentinel.series.pool import Index
-from sentinel.series.snapshot import Snapshot, Wanted
-from sentinel.series.table import LabelTable
+from sentinel.series.columns.pool import Index
+from sentinel.series.index.matcher import Matcher
+from sentinel.series.index.metric import Metric
+from sentinel.series.index.table import LabelTable
+from sentinel.series.reading.archive import Archive, Charge
+from sentinel.series.reading.snapshot import Snapshot, Wanted
 
 Result = TypeVar("Result")
 Matchers = tuple[Matcher, ...]

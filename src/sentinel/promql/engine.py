@@ -10,19 +10,19 @@ import numpy as np
 from sentinel.model.batch import Floats
 from sentinel.model.labels import METRIC_NAME
 from sentinel.promql.build import Builder
-from sentinel.promql.durations import Query
 from sentinel.promql.errors import BeyondHeadError, EvaluationError, ExpressionError, LimitError
 from sentinel.promql.evaluation import Evaluation, Sight, Track
 from sentinel.promql.frame import Budget, Context, Frame, Limits, Node, Notes, Outcome
 from sentinel.promql.leaves import names_of
 from sentinel.promql.selectors import RangeSelector, Selector, Subquery
-from sentinel.promql.source import parse
+from sentinel.promql.text.durations import Query
+from sentinel.promql.text.source import parse
 from sentinel.promql.value import SeriesSet, Value, Vector
 from sentinel.runtime.clock import SystemClock
-from sentinel.series.archive import Archive
-from sentinel.series.frozen import Unpacked
 from sentinel.series.head import LOOKBACK, Head
-from sentinel.series.table import LabelTable
+from sentinel.series.index.table import LabelTable
+from sentinel.series.reading.archive import Archive
+from sentinel.series.reading.frozen import Unpacked
 
 _LAST_INSTANT: Final = 1e11
 

@@ -16,12 +16,12 @@ from sentinel.promql.frame import Budget, Context, Frame, Grid, Mask, Node, Note
 from sentinel.promql.leaves import leaves
 from sentinel.promql.selectors import RangeSelector, Subquery, merged, stacked, vector_of
 from sentinel.promql.value import SeriesSet, Value, Vector
-from sentinel.series.archive import Archive
-from sentinel.series.frozen import Unpack
+from sentinel.series.columns.pool import milliseconds
 from sentinel.series.head import Head
-from sentinel.series.pool import milliseconds
-from sentinel.series.snapshot import Snapshot
-from sentinel.series.table import LabelTable, identify
+from sentinel.series.index.table import LabelTable, identify
+from sentinel.series.reading.archive import Archive
+from sentinel.series.reading.frozen import Unpack
+from sentinel.series.reading.snapshot import Snapshot
 
 CELLS: Final = 1 << 22
 """Results of all selectors, over all steps that are evaluated together."""

@@ -13,9 +13,9 @@ from sentinel.model.batch import Floats
 from sentinel.model.labels import METRIC_NAME
 from sentinel.promql.errors import AbandonedError, EvaluationError, LimitError, QueryTimeoutError
 from sentinel.series.head import Head
-from sentinel.series.snapshot import Snapshot
-from sentinel.series.symbols import Symbols
-from sentinel.series.table import LabelTable, identify
+from sentinel.series.index.symbols import Symbols
+from sentinel.series.index.table import LabelTable, identify
+from sentinel.series.reading.snapshot import Snapshot
 
 Mask = NDArray[np.bool_]
 Index = NDArray[np.intp]

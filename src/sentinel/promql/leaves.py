@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sentinel.model.labels import METRIC_NAME
 from sentinel.promql.selectors import Moment, RangeSelector, Selector, Subquery
-from sentinel.series.matcher import MatchOperator
-from sentinel.series.snapshot import Wanted
+from sentinel.series.index.matcher import MatchOperator
+from sentinel.series.reading.snapshot import Wanted
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,12 @@ from typing import Final
 import numpy as np
 
 from sentinel.model.labels import METRIC_NAME
-from sentinel.promql.aggregate import format_value
 from sentinel.promql.frame import Context, Frame, Memo, Node, Notes, Outcome, scalar, vector
-from sentinel.promql.histogram import BUCKET, bound
+from sentinel.promql.functions.histogram import BUCKET, bound
 from sentinel.promql.selectors import Range, RangeSelector, Selector, Subquery
-from sentinel.series.selecting import exact_name
-from sentinel.series.table import LabelTable
+from sentinel.promql.vectors.aggregate import format_value
+from sentinel.series.index.selecting import exact_name
+from sentinel.series.index.table import LabelTable
 
 _COUNTERS: Final = ("_total", "_sum", "_count", "_bucket")
 _SHOWN: Final = 10

@@ -6,8 +6,8 @@ from sentinel.promql.build import Builder
 from sentinel.promql.errors import ExpressionError
 from sentinel.promql.frame import Limits
 from sentinel.promql.selectors import Moment, Selector
-from sentinel.promql.source import parse
-from sentinel.series.matcher import Matcher
+from sentinel.promql.text.source import parse
+from sentinel.series.index.matcher import Matcher
 
 
 def parse_selector(text: str) -> tuple[Matcher, ...]:

@@ -20,11 +20,11 @@ from sentinel.promql.frame import (
     check_unique,
     vector,
 )
-from sentinel.series.cut import Cut, Look
-from sentinel.series.matcher import Matcher
-from sentinel.series.pool import milliseconds
-from sentinel.series.selection import Piece, Samples, Selection
-from sentinel.series.table import LabelTable, identify
+from sentinel.series.columns.pool import milliseconds
+from sentinel.series.index.matcher import Matcher
+from sentinel.series.index.selection import Piece, Samples, Selection
+from sentinel.series.index.table import LabelTable, identify
+from sentinel.series.reading.cut import Cut, Look
 
 KEPT: Final = 4
 """What a sample weighs that is kept until all steps are there, against one that is only looked at."""

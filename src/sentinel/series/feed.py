@@ -9,9 +9,9 @@ import numpy as np
 
 from sentinel.model.batch import ABSENT_BITS, STALE, Batch, Floats, Layout, Source
 from sentinel.model.labels import Labels
-from sentinel.series.cells import Ticks
-from sentinel.series.metric import Block
-from sentinel.series.pool import SINK, Index, Pool
+from sentinel.series.columns.cells import Ticks
+from sentinel.series.columns.pool import SINK, Index, Pool
+from sentinel.series.index.metric import Block
 from sentinel.series.witness import Rows, Witness
 
 _NOTHING: Final = np.empty(0, np.intp)

@@ -7,20 +7,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sentinel.model.batch import Batch, Family, Reading, Source
 from sentinel.model.labels import Labels
+from sentinel.series.columns.pool import Index, Pool, milliseconds
 from sentinel.series.feed import Feed
-from sentinel.series.matcher import Matcher
-from sentinel.series.metric import Block, Metric, codes_in_use
-from sentinel.series.placing import Group, Groups, meta_groups, own_codes
-from sentinel.series.pool import Index, Pool, milliseconds
+from sentinel.series.index.directory import Directory
+from sentinel.series.index.matcher import Matcher
+from sentinel.series.index.metric import Block, Metric
+from sentinel.series.index.placing import meta_groups, own_codes
+from sentinel.series.index.selection import Selection
+from sentinel.series.index.symbols import Symbols
 from sentinel.series.received import ReceivedFeed, Sent
-from sentinel.series.selecting import Selections
-from sentinel.series.selection import Selection
-from sentinel.series.symbols import Symbols
-from sentinel.series.table import Codes
 from sentinel.series.witness import Witness
 
 LOOKBACK: Final = 300.0
@@ -64,21 +62,15 @@ class Head:
         self.retention = retention
         self.recent = recent
         self.lag = lag
-        self.symbols = Symbols()
         self.rejected = 0
         """Samples not stored: out of order, too old, or a series that another source gives."""
         self._pools: dict[float, Pool[Block]] = {}
         self._received: dict[float, Pool[Block]] = {}
         """Pools of received sources, so that a sender's clock moves nobody else's ticks."""
-        self._metrics: dict[str, Metric] = {}
+        self.directory = Directory(self._lost)
         self._feeds: dict[Source, Feed] = {}
         self._forgotten: list[Feed] = []
         self._families: dict[str, Family] = dict(_META_FAMILIES)
-        self._version = 0
-        self._names_version = 0
-        self._selections = Selections(self._metrics, self.symbols)
-        self._groups = Groups(self.symbols)
-        self._symbols_used = 0
         self._newest = 0.0
         self._vacuumed_at = 0.0
         self._listeners: list[Listener] = []
@@ -117,7 +109,7 @@ class Head:
     def split(self, source: Source, rest: Source, rows: Index) -> None:
         """Some series of a received source's layout are a source of their own from now on, with what they had."""
         self._feeds[rest], columns = self._received_feed(source).split(rest, rows)
-        self._moved(self._feeds[rest].pool, columns)
+        self.directory.moved(self._feeds[rest].pool, columns)
 
     def unite(self, source: Source, rest: Source) -> bool:
         """The other way round; False: they had different polls, and nothing has changed."""
@@ -127,7 +119,7 @@ class Head:
             return False
         del self._feeds[rest]
         other.pool.close_slot(other.slot)
-        self._moved(feed.pool, columns)
+        self.directory.moved(feed.pool, columns)
         return True
 
     def judge(self, source: Source, *, is_up: bool) -> None:
@@ -170,13 +162,18 @@ class Head:
         self._vacuumed_at = self._newest
         horizon = self._newest - self.retention - LOOKBACK
         for feed in [*self._feeds.values(), *self._forgotten]:
-            self._remove(feed.pool, feed.take_expired(horizon))
+            self.directory.remove(feed.pool, feed.take_expired(horizon))
         for feed in [feed for feed in self._forgotten if feed.is_empty]:
             feed.pool.close_slot(feed.slot)
             self._forgotten.remove(feed)
-        self._compact_symbols()
+        self.directory.compact()
 
     # Reading
+
+    @property
+    def symbols(self) -> Symbols:
+        """Label texts as codes; another table once most of the old one is no longer used."""
+        return self.directory.symbols
 
     def select(self, matchers: tuple[Matcher, ...]) -> Selection:
         """The series that satisfy all matchers; the same object for as long as they stay the same.
@@ -184,15 +181,15 @@ class Head:
         Raises:
             ValueError: a regular expression cannot be used.
         """
-        return self._selections.select(matchers, self._names_version)
+        return self.directory.select(matchers)
 
     def names(self, matchers: tuple[Matcher, ...] = ()) -> list[str]:
         """Metric names that the matchers on the name accept."""
-        return self._selections.names(matchers)
+        return self.directory.names(matchers)
 
     def metrics(self) -> list[Metric]:
         """All metrics that have series now."""
-        return list(self._metrics.values())
+        return list(self.directory)
 
     def families(self) -> Mapping[str, Family]:
         """Metric families by name, for # TYPE, # HELP and metadata."""
@@ -211,7 +208,7 @@ class Head:
     @property
     def series(self) -> int:
         """Series that have a column: live ones and those ended within the retention."""
-        return sum(len(metric) for metric in self._metrics.values())
+        return len(self.directory)
 
     @property
     def nbytes(self) -> int:
@@ -230,8 +227,7 @@ class Head:
 
     def version_of(self, name: str) -> int:
         """Changes whenever the series of that metric do; 0 while it has none."""
-        metric = self._metrics.get(name)
-        return metric.version if metric is not None else 0
+        return self.directory.version_of(name)
 
     # One batch
 
@@ -264,7 +260,7 @@ class Head:
             past = feed.past() if isinstance(feed, ReceivedFeed) else ()
             del self._feeds[source]
             self._whole_since = self._newest
-            self._remove(feed.pool, feed.take_all())
+            self.directory.remove(feed.pool, feed.take_all())
             feed.pool.close_slot(feed.slot)
             feed = self._again(source, past)
         if feed is None:
@@ -300,119 +296,26 @@ class Head:
         """Give every series of the batch's layout its column."""
         source, layout = batch.source, batch.reading.layout
         own, count = own_codes(source.labels, self.symbols), len(layout)
-        laid, meta = self._groups.of(layout), _META if has_meta(source) else ()
+        laid, meta = self.directory.groups_of(layout), _META if has_meta(source) else ()
         groups = [*laid, *meta_groups(meta, count)]
         columns = np.full(count + len(meta), -1, np.intp)
         for group in groups:
-            columns[group.rows] = self._place(feed, group, own)
+            columns[group.rows] = self.directory.place(feed, group, own)
         for name, family in layout.families.items():
             self._families[name] = family
         feed.lay_out(batch, columns, count, meta, frozenset(group.name for group in laid))
 
-    def _place(self, feed: Feed, group: Group, own: Mapping[str, int]) -> Index:
-        """The columns of a group's series in the feed's pool; −1 where another source gives the series already."""
-        metric = self._metrics.get(group.name)
-        if metric is None:
-            metric = self._metrics[group.name] = Metric(group.name)
-            self._names_version = self._next_version()
-        names, codes = group.within(own)
-        metric.know(names)
-        codes = metric.spread(names, codes)
-        keys = metric.keys(codes)
-        columns = np.full(len(keys), -1, np.intp)
-        is_new = np.ones(len(keys), np.bool_)
-        for block in list(metric.blocks.values()):
-            positions = block.find(keys, codes)
-            found = np.flatnonzero(positions >= 0)
-            if not len(found):
-                continue
-            is_new[found] = False
-            there = block.columns[positions[found]].astype(np.intp)
-            if block.pool is feed.pool:
-                ours = block.pool.slot_of[there] == feed.slot
-                columns[found[ours]] = there[ours]
-                found, there = found[~ours], there[~ours]
-            if len(found):
-                over = ~block.pool.are_live(there)
-                self._take_over(metric, block, there[over])
-                is_new[found[over]] = True
-        if is_new.any():
-            columns[is_new] = self._open(feed, metric, keys[is_new], codes[is_new])
-        return columns
-
-    def _open(self, feed: Feed, metric: Metric, keys: NDArray[np.uint64], codes: Codes) -> Index:
-        """Columns for series that nobody gives; a layout that names one twice gets one for both."""
-        first = again = np.arange(len(keys))
-        if len(np.unique(keys)) < len(keys):
-            _, first, again = np.unique(codes, axis=0, return_index=True, return_inverse=True)
-        block = metric.block(feed.pool)
-        positions = block.add(keys[first], codes[first])
-        columns = block.columns[positions].astype(np.intp)
-        feed.pool.open_columns(columns, feed.slot, feed.tick, feed.before)
-        metric.version = self._next_version()
-        self._metrics.setdefault(metric.name, metric)
-        return columns[again.ravel()]
-
-    def _take_over(self, metric: Metric, block: Block, columns: Index) -> None:
-        """The series have ended at the source that had them: let another give them, without the old samples."""
-        if len(columns):
-            self._whole_since = self._newest
-        slots = block.pool.slot_of[columns].tolist()
+    def _lost(self, pool: Pool[Block], columns: Index) -> None:
+        """Series that have ended are given by another source from now on."""
+        self._whole_since = self._newest
+        slots = pool.slot_of[columns].tolist()
         for column, slot in zip(columns.tolist(), slots, strict=True):
             for feed in (*self._feeds.values(), *self._forgotten):
-                if feed.pool is block.pool and feed.slot == slot:
+                if feed.pool is pool and feed.slot == slot:
                     feed.lose(column)
-        self._remove(block.pool, columns)
-        if self._metrics.setdefault(metric.name, metric) is metric:
-            self._names_version = self._next_version()
-
-    # Freeing
-
-    def _remove(self, pool: Pool[Block], columns: Index) -> None:
-        """Free the columns of series that their source has given up."""
-        for block, positions in pool.columns.locate(columns):
-            metric = block.metric
-            block.remove(positions)
-            metric.version = self._next_version()
-            if not block:
-                block.release()
-                del metric.blocks[id(pool)]
-            if not metric.blocks:
-                del self._metrics[metric.name]
-                self._names_version = self._next_version()
-        pool.close_columns(columns)
-
-    def _moved(self, pool: Pool[Block], columns: Index) -> None:
-        """The columns belong to another source now."""
-        for block, _ in pool.columns.locate(columns):
-            block.metric.version = self._next_version()
-
-    def _compact_symbols(self) -> None:
-        """Make a new symbol table once most texts of the old one are no longer used."""
-        if len(self.symbols) <= 2 * self._symbols_used + 1024:
-            return  # no need to look: at most half of them can have fallen out of use
-        used = codes_in_use(self._metrics.values(), self.symbols)
-        self._symbols_used = int(used.sum())
-        if len(self.symbols) <= 2 * self._symbols_used + 1024:
-            return
-        symbols = Symbols()
-        translation = np.zeros(len(self.symbols), np.int32)
-        for code in np.flatnonzero(used).tolist():
-            translation[code] = symbols.code(self.symbols.text(code))
-        for metric in self._metrics.values():
-            metric.recode(translation)
-            metric.version = self._next_version()
-        self._names_version = self._next_version()
-        self.symbols = symbols
-        self._groups = Groups(symbols)
-        self._selections.start_anew(symbols)
-
-    def _next_version(self) -> int:
-        self._version += 1
-        return self._version
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._metrics)
+        return (metric.name for metric in self.directory)
 
 
 def has_meta(source: Source) -> bool:

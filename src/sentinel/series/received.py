@@ -13,8 +13,8 @@ import numpy as np
 
 from sentinel.model.batch import ABSENT_BITS, EMPTY_LAYOUT, Batch, Floats, Layout, Reading, Source
 from sentinel.model.labels import Labels
+from sentinel.series.columns.pool import SINK, Index
 from sentinel.series.feed import AHEAD, Feed
-from sentinel.series.pool import SINK, Index
 
 _NOTHING = np.empty(0, np.intp)
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from sentinel.model.batch import Family, Floats, Layout, Source
+from sentinel.series.columns.past import PastPolls, fill_pool
+from sentinel.series.columns.pool import Index
 from sentinel.series.feed import Feed
 from sentinel.series.head import Head
-from sentinel.series.metric import Metric
-from sentinel.series.past import PastPolls, fill_pool
-from sentinel.series.placing import own_codes
-from sentinel.series.pool import Index
-from sentinel.series.table import Codes
+from sentinel.series.index.metric import Metric
+from sentinel.series.index.placing import own_codes
+from sentinel.series.index.table import Codes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,9 +52,9 @@ def refill(head: Head, pasts: Sequence[Past], families: Mapping[str, Family]) ->
     feeds = [head._feed(past.source, float(past.times[0])) for past in pasts]
     columns = [np.full(len(past.layout), -1, np.intp) for past in pasts]
     for name, placed in _by_name(head, pasts).items():
-        metric = head._metrics.setdefault(name, Metric(name))
+        metric = head.directory.metric(name)
         _place(metric, placed, feeds, columns, pasts)
-        metric.version = head._names_version = head._next_version()
+        head.directory.changed(metric)
     pools: dict[int, list[PastPolls]] = {}
     for past, feed, found in zip(pasts, feeds, columns, strict=True):
         ticks, kept = feed.resume(past.times)
@@ -117,7 +117,7 @@ def _by_name(head: Head, pasts: Sequence[Past]) -> dict[str, list[_Placed]]:
     for numbers in alike.values():
         own = [own_codes(pasts[number].source.labels, head.symbols) for number in numbers]
         matrix = np.array([list(codes.values()) for codes in own], np.int32).reshape(len(own), len(own[0]))
-        for group in head._groups.of(pasts[numbers[0]].layout):
+        for group in head.directory.groups_of(pasts[numbers[0]].layout):
             names, codes = group.within(own[0])
             count = len(codes)
             everything = np.tile(codes, (len(numbers), 1))

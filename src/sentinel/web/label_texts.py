@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sentinel.model.labels import Labels
-from sentinel.series.table import LabelTable
+from sentinel.series.index.table import LabelTable
 
 _LAST = 1 << 62
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 
 from sentinel.promql.errors import ExpressionError
-from sentinel.series.exposition import Style
+from sentinel.series.text.exposition import Style
 from sentinel.web.assets import accepts_gzip
 from sentinel.web.negotiation import wants_openmetrics
 from sentinel.web.seams import Faces, Scope

@@ -23,8 +23,8 @@ from sentinel.config.address import split_address
 from sentinel.model.batch import Batch, Family, Layout, Reading, Source
 from sentinel.model.labels import EMPTY, METRIC_NAME, Labels
 from sentinel.model.target import Target
-from sentinel.series.exposition import CONTENT_TYPE, render
 from sentinel.series.head import Head
+from sentinel.series.text.exposition import CONTENT_TYPE, render
 from sentinel.web.assets import accepts_gzip
 from sentinel.web.seams import Faces, OnDemandRules
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from sentinel.promql.errors import ExpressionError
 from sentinel.promql.selector import parse_selector
-from sentinel.series.matcher import Matcher
+from sentinel.series.index.matcher import Matcher
 from sentinel.web.formats import MAX_INSTANT, parse_instant, parse_seconds
 
 MAX_FIELDS: Final = 200

@@ -21,8 +21,8 @@ from sentinel.config.address import is_url, split_place
 from sentinel.model.batch import Batch, Reading, Source
 from sentinel.model.labels import EMPTY
 from sentinel.model.target import Target
-from sentinel.series.exposition import CONTENT_TYPE, render
 from sentinel.series.head import Head
+from sentinel.series.text.exposition import CONTENT_TYPE, render
 from sentinel.web.on_demand import AT_ONCE, patience_of
 from sentinel.web.seams import Faces, ProbeRules
 

@@ -34,9 +34,9 @@ from sentinel.promql.service import Question, Reply
 from sentinel.promql.value import Value
 from sentinel.rules.status import GroupStatus
 from sentinel.runtime.clock import Clock, SystemClock
-from sentinel.series.exposition import Style
-from sentinel.series.matcher import Matcher
+from sentinel.series.index.matcher import Matcher
 from sentinel.series.remote.verdict import Verdict
+from sentinel.series.text.exposition import Style
 
 Result = TypeVar("Result")
 Scope = Literal["self", "fleet"]

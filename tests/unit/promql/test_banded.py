@@ -8,8 +8,8 @@ import pytest
 from sentinel.model.batch import Batch, Layout, Reading, Source
 from sentinel.model.labels import Labels
 from sentinel.promql import Engine
-from sentinel.promql.banded import BANDED
-from sentinel.promql.over_time import OverTime
+from sentinel.promql.functions.banded import BANDED
+from sentinel.promql.functions.over_time import OverTime
 from sentinel.promql.value import Vector
 from sentinel.series.head import Head
 

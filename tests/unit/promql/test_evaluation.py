@@ -16,8 +16,8 @@ from sentinel.promql.errors import AbandonedError, QueryTimeoutError
 from sentinel.promql.evaluation import Evaluation, Track
 from sentinel.promql.frame import Budget
 from sentinel.promql.value import Vector
-from sentinel.series.archive import Panes
 from sentinel.series.head import Head
+from sentinel.series.reading.archive import Panes
 from tests.unit.series.shelf import Shelf
 
 START = 1_700_000_000.0

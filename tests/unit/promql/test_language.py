@@ -7,7 +7,7 @@ import math
 import pytest
 
 from sentinel.promql import Engine, EvaluationError, ExpressionError
-from sentinel.promql.names import FUNCTIONS
+from sentinel.promql.text.names import FUNCTIONS
 from sentinel.series.head import Head
 from tests.unit.promql.loading import asked, loaded, loaded_all, ranged
 

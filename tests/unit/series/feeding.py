@@ -9,7 +9,7 @@ import numpy as np
 from sentinel.model.batch import Batch, Family, Layout, Reading, Source
 from sentinel.model.labels import EMPTY, Labels
 from sentinel.series.head import Head
-from sentinel.series.matcher import Matcher, MatchOperator
+from sentinel.series.index.matcher import Matcher, MatchOperator
 
 START = 1_700_000_000.0
 

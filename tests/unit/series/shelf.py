@@ -8,10 +8,10 @@ import numpy as np
 
 from sentinel.model.batch import ABSENT_BITS, STALE_BITS, Floats, Source
 from sentinel.model.labels import METRIC_NAME, Labels
-from sentinel.series.archive import Archived, Charge, Panes
 from sentinel.series.head import Head
-from sentinel.series.matcher import Matcher
-from sentinel.series.selection import Samples
+from sentinel.series.index.matcher import Matcher
+from sentinel.series.index.selection import Samples
+from sentinel.series.reading.archive import Archived, Charge, Panes
 from sentinel.series.witness import Rows
 
 

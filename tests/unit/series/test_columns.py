@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.series.columns import Columns
+from sentinel.series.columns.runs import Columns
 
 SLAB = 1024
 

@@ -7,9 +7,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from sentinel.model.batch import STALE, Family
-from sentinel.series.exposition import render
 from sentinel.series.head import Head
-from sentinel.series.matcher import Matcher, MatchOperator
+from sentinel.series.index.matcher import Matcher, MatchOperator
+from sentinel.series.text.exposition import render
 from tests.servers import debian
 from tests.unit.series.feeding import START, batch, down, fill, layout, named, rule_source, source
 

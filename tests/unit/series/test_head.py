@@ -8,7 +8,7 @@ import pytest
 from sentinel.model.batch import STALE
 from sentinel.model.labels import Labels
 from sentinel.series.head import Head
-from sentinel.series.matcher import Matcher, MatchOperator
+from sentinel.series.index.matcher import Matcher, MatchOperator
 from tests.unit.series.feeding import (
     START,
     batch,
@@ -245,7 +245,7 @@ def test_passing_queries_do_not_pile_up() -> None:
     for number in range(3000):
         head.select((*named("x"), Matcher("i", MatchOperator.NOT_EQUAL, f"{number}-")))
         assert head.select(named("x")) is kept
-    assert sum(len(selection) for selection in head._selections._kept.values()) <= 1_000_000
+    assert sum(len(selection) for selection in head.directory._selections._kept.values()) <= 1_000_000
 
 
 class TestReadability:

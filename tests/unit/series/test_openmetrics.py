@@ -12,10 +12,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from sentinel.model.batch import STALE, Family
-from sentinel.series.exposition import Style, parts, render
 from sentinel.series.head import Head
-from sentinel.series.matcher import Matcher, MatchOperator
-from sentinel.series.openmetrics import END
+from sentinel.series.index.matcher import Matcher, MatchOperator
+from sentinel.series.text.exposition import Style, parts, render
+from sentinel.series.text.openmetrics import END
 from tests.unit.series.feeding import START, fill, layout, rule_source, source
 from tests.unit.series.test_exposition import AWKWARD, filled
 

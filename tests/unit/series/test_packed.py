@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from sentinel.model.batch import ABSENT_BITS, STALE_BITS, Floats
-from sentinel.series.packed import Packed
+from sentinel.series.columns.packed import Packed
 
 _BITS = st.one_of(
     st.sampled_from([STALE_BITS, ABSENT_BITS, 0x7FF8000000000000, 1 << 63, 0x7FF << 52, 0xFFF << 52, 0]),

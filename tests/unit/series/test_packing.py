@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sentinel.model.batch import STALE
 from sentinel.series.head import Head
-from sentinel.series.selection import Samples
+from sentinel.series.index.selection import Samples
 from tests.unit.series.feeding import START, batch, down, layout, named, newest, source
 
 RETENTION = 3600.0
@@ -121,7 +121,7 @@ def test_a_column_used_again_does_not_show_the_series_before_it() -> None:
     for step in range(60):
         head.append([batch(where, START + 30 * step, layout("old"), [float(step)])])
     at = START + 30 * 60
-    head._remove(head._feeds[where].pool, head._feeds[where].take_all())
+    head.directory.remove(head._feeds[where].pool, head._feeds[where].take_all())
     for step in range(20):
         head.append([batch(where, at + 30 * step, layout("new"), [1000.0 + step])])
     (piece,) = head.select(named("new")).pieces

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentinel.model.batch import ABSENT_BITS, STALE
-from sentinel.series.cut import Cut
-from sentinel.series.stacking import stacked
+from sentinel.series.reading.cut import Cut
+from sentinel.series.reading.stacking import stacked
 
 ABSENT = float(np.uint64(ABSENT_BITS).view(np.float64))
 Sample = tuple[float, int]

@@ -25,9 +25,9 @@ from sentinel.rules.seams import Evaluation
 from sentinel.rules.status import GroupStatus, RuleStatus
 from sentinel.rules.template import parse_template
 from sentinel.runtime.clock import Clock, ManualClock
-from sentinel.series.exposition import Style
-from sentinel.series.symbols import Symbols
-from sentinel.series.table import LabelTable
+from sentinel.series.index.symbols import Symbols
+from sentinel.series.index.table import LabelTable
+from sentinel.series.text.exposition import Style
 from sentinel.web.seams import Faces, Matchers, Result, Scope, Site, Vitals
 
 TOKEN = "stl_ok"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from sentinel.model.labels import Labels
 from sentinel.promql.evaluation import Matrix, Track
-from sentinel.series.symbols import Symbols
-from sentinel.series.table import LabelTable
+from sentinel.series.index.symbols import Symbols
+from sentinel.series.index.table import LabelTable
 from sentinel.web.answers import format_samples, format_time, matrix_items, pieces_of, track_items
 from sentinel.web.formats import format_sample
 from sentinel.web.label_texts import json_of, sorted_rows, texts_of

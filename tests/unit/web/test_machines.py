@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from sentinel.model.problem import Problem
-from sentinel.series.exposition import Style
+from sentinel.series.text.exposition import Style
 from tests.unit.web.fakes import Rooms
 
 

@@ -15,7 +15,7 @@ from sentinel.model.alert import AlertState
 from sentinel.model.labels import Labels
 from sentinel.promql.errors import AbandonedError, EvaluationError, QueryTimeoutError
 from sentinel.promql.service import Question, Reply
-from sentinel.series.matcher import Matcher, MatchOperator
+from sentinel.series.index.matcher import Matcher, MatchOperator
 from sentinel.web.answers import PiecewiseResponse
 from sentinel.web.formats import MAX_INSTANT
 from tests.unit.web.fakes import NOW, Rooms, alert, poll, vector

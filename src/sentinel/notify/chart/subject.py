@@ -10,8 +10,8 @@ import orjson
 import promql_parser
 
 from sentinel.promql.errors import ExpressionError
-from sentinel.promql.source import parse
-from sentinel.promql.tokens import Token, tokens_of
+from sentinel.promql.text.source import parse
+from sentinel.promql.text.tokens import Token, tokens_of
 
 _COMPARISONS: Final = frozenset(("==", "!=", "<", ">", "<=", ">="))
 _SETS: Final = frozenset(("and", "or", "unless"))

@@ -9,8 +9,8 @@ import promql_parser
 
 from sentinel.model.durations import format_duration
 from sentinel.model.pattern import Pattern
-from sentinel.promql.source import Parsed
-from sentinel.promql.trees import is_scalar, unwrapped
+from sentinel.promql.text.source import Parsed
+from sentinel.promql.text.trees import is_scalar, unwrapped
 from sentinel.rules.lint.known import Known
 from sentinel.rules.lint.labels import labels_of, matching_of
 from sentinel.rules.lint.trees import matchers_of, name_of, parts

@@ -15,7 +15,7 @@ from sentinel.config.document import Path as Place
 from sentinel.config.files import read_text
 from sentinel.config.yaml import parse_yaml
 from sentinel.model.problem import did_you_mean
-from sentinel.promql.source import Parsed, parse
+from sentinel.promql.text.source import Parsed, parse
 from sentinel.rules.lint.expressions import remarks
 from sentinel.rules.lint.finding import CHECKS, Finding
 from sentinel.rules.lint.known import Known

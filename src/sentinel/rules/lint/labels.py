@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import promql_parser
 
-from sentinel.promql.trees import is_scalar, unwrapped
+from sentinel.promql.text.trees import is_scalar, unwrapped
 from sentinel.rules.lint.trees import matchers_of
 
 _PICKING: Final = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})

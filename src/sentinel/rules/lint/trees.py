@@ -7,8 +7,8 @@ from typing import Any
 
 import promql_parser
 
-from sentinel.promql.rewrite import STYLE
-from sentinel.promql.trees import unwrapped
+from sentinel.promql.text.rewrite import STYLE
+from sentinel.promql.text.trees import unwrapped
 
 
 def parts(tree: Any) -> Iterator[Any]:

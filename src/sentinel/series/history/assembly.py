@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from sentinel.model.batch import ABSENT_BITS, Floats
 from sentinel.model.labels import Labels
-from sentinel.series.archive import Archived
 from sentinel.series.history.encoding import Stamps
 from sentinel.series.history.shape import Index
-from sentinel.series.selection import Samples
+from sentinel.series.index.selection import Samples
+from sentinel.series.reading.archive import Archived
 
 _NEVER: Final = -(1 << 62)
 

@@ -15,10 +15,10 @@ from pcodec import ChunkConfig, standalone
 
 from sentinel.model.batch import Row
 from sentinel.model.labels import METRIC_NAME, Labels
+from sentinel.series.columns.packed import Packed
 from sentinel.series.history.records import dumped, loaded
 from sentinel.series.history.shape import Index
-from sentinel.series.packed import Packed
-from sentinel.series.placing import merged
+from sentinel.series.index.placing import merged
 
 Stamps = NDArray[np.int64]
 

@@ -24,6 +24,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from sentinel.series.columns.packed import Packed
 from sentinel.series.history.encoding import (
     Bundle,
     Stamps,
@@ -34,7 +35,6 @@ from sentinel.series.history.encoding import (
     stamps_bytes,
 )
 from sentinel.series.history.shape import Index
-from sentinel.series.packed import Packed
 
 TEAM: Final = 64
 """Sources whose instants stand together."""

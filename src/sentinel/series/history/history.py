@@ -39,7 +39,7 @@ CARE: Final = 60.0
 
 
 class History:
-    """A witness of the head (see series/witness.py) and, by `reader`, an archive (see series/archive.py)."""
+    """A witness of the head (series/witness.py) and, by `reader`, an archive (series/reading/archive.py)."""
 
     def __init__(
         self, folder: Path, limits: Limits, *, keep_free: int, clock: Clock, metrics: HistoryMetrics

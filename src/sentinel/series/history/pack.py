@@ -10,11 +10,11 @@ from typing import Final, Protocol
 import numpy as np
 
 from sentinel.model.batch import ABSENT_BITS, Floats, Row, Source
+from sentinel.series.columns.packed import Packed
 from sentinel.series.history.encoding import Bundle, Giver, Stamps
 from sentinel.series.history.files import Chunk, HistoryFile
 from sentinel.series.history.shape import Index, Shape
 from sentinel.series.history.tracks import Track
-from sentinel.series.packed import Packed
 
 MOST: Final = 1024
 """Series of a bundle."""

@@ -11,13 +11,13 @@ import numpy as np
 
 from sentinel.model.batch import Floats
 from sentinel.model.labels import Labels
-from sentinel.series.archive import Archived, Charge, Panes
 from sentinel.series.history.assembly import Assembly, GiverKey
 from sentinel.series.history.encoding import Bundle, Stamps
 from sentinel.series.history.files import Window
 from sentinel.series.history.shape import Index
 from sentinel.series.history.thin import Thinned, picked, thin
-from sentinel.series.matcher import Matcher
+from sentinel.series.index.matcher import Matcher
+from sentinel.series.reading.archive import Archived, Charge, Panes
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,6 @@ from typing import Final
 import numpy as np
 
 from sentinel.model.labels import METRIC_NAME, Labels
-from sentinel.series.archive import Archived, Charge, Panes
 from sentinel.series.history.assembly import Assembly
 from sentinel.series.history.cache import Cache
 from sentinel.series.history.catalog import Catalog
@@ -36,8 +35,9 @@ from sentinel.series.history.plan import (
 from sentinel.series.history.segment import Blocks, Segment
 from sentinel.series.history.shape import Index
 from sentinel.series.history.tracks import Track, tracks_of
-from sentinel.series.matcher import Matcher
-from sentinel.series.selecting import exact_name
+from sentinel.series.index.matcher import Matcher
+from sentinel.series.index.selecting import exact_name
+from sentinel.series.reading.archive import Archived, Charge, Panes
 
 Damaged = Callable[[Path, Exception], None]
 
@@ -52,7 +52,7 @@ _BLOCKS: Final = 16
 
 
 class HistoryReader:
-    """The Archive; see series/archive.py."""
+    """The Archive; see series/reading/archive.py."""
 
     def __init__(self, catalog: Catalog, damaged: Damaged) -> None:
         """

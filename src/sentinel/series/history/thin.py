@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sentinel.model.batch import ABSENT_BITS, Floats
-from sentinel.series.archive import Panes
 from sentinel.series.history.encoding import Stamps
 from sentinel.series.history.shape import Index
+from sentinel.series.reading.archive import Panes
 
 
 @dataclass(frozen=True, slots=True, eq=False)

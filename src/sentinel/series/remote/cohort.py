@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sentinel.model.batch import ABSENT_BITS, STALE_BITS, Batch, Floats, Reading, Source
-from sentinel.series.pool import Index, Mask
+from sentinel.series.columns.pool import Index, Mask
 from sentinel.series.remote.layout import ReceivedLayout
 from sentinel.series.remote.scan import Instants
 

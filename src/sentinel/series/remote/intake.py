@@ -18,8 +18,8 @@ import numpy as np
 from sentinel.config.intake import IntakeSettings
 from sentinel.model.batch import ABSENT_BITS, Batch
 from sentinel.runtime.clock import Clock
+from sentinel.series.columns.pool import Index
 from sentinel.series.head import LOOKBACK
-from sentinel.series.pool import Index
 from sentinel.series.remote import wire
 from sentinel.series.remote.cohort import HOLD, Bits, Cohort, Origin
 from sentinel.series.remote.metrics import IntakeMetrics

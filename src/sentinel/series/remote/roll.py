@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sentinel.model.batch import Source
 from sentinel.model.labels import Labels
-from sentinel.series.pool import Index
+from sentinel.series.columns.pool import Index
 from sentinel.series.received import Sent
 from sentinel.series.remote import wire
 from sentinel.series.remote.cohort import FIRST_INTERVAL, MOST, Cohort, Origin

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from sentinel.model.batch import Batch, Family, Source
-from sentinel.series.pool import Index
+from sentinel.series.columns.pool import Index
 from sentinel.series.received import Sent
 
 

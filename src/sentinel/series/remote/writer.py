@@ -27,7 +27,7 @@ from sentinel.runtime.retry import retry_after
 from sentinel.runtime.supervise import backoff
 from sentinel.runtime.whole import whole
 from sentinel.series.head import has_meta
-from sentinel.series.placing import merged
+from sentinel.series.index.placing import merged
 from sentinel.series.remote import wire
 from sentinel.series.remote.metrics import RemoteMetrics
 from sentinel.series.remote.spool import Spool

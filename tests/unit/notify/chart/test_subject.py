@@ -6,7 +6,7 @@ import pytest
 
 from sentinel.notify.chart.subject import Subject, belongs, narrowed, subject_of
 from sentinel.promql.engine import Engine
-from sentinel.promql.source import parse
+from sentinel.promql.text.source import parse
 from sentinel.rules.files import load_rules
 from sentinel.rules.rule import AlertingRule
 from sentinel.series.head import Head

@@ -10,7 +10,6 @@ from prometheus_client import CollectorRegistry
 
 from sentinel.model.batch import ABSENT_BITS
 from sentinel.runtime.clock import ManualClock
-from sentinel.series.archive import Archived, Panes
 from sentinel.series.head import Head
 from sentinel.series.history.gather import Gather, Told
 from sentinel.series.history.history import WINDOW, History
@@ -20,7 +19,8 @@ from sentinel.series.history.records import shift_frame
 from sentinel.series.history.restore import restore
 from sentinel.series.history.segment import Blocks, Segment
 from sentinel.series.history.store import Limits
-from sentinel.series.matcher import Matcher
+from sentinel.series.index.matcher import Matcher
+from sentinel.series.reading.archive import Archived, Panes
 from tests.unit.series.feeding import START, named
 
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from sentinel.model.batch import STALE, STALE_BITS
 from sentinel.model.labels import Labels
-from sentinel.series.archive import Archive
 from sentinel.series.head import Head
 from sentinel.series.history.history import WINDOW
-from sentinel.series.matcher import Matcher, MatchOperator
+from sentinel.series.index.matcher import Matcher, MatchOperator
+from sentinel.series.reading.archive import Archive
 from tests.unit.series.feeding import START, batch, down, layout, named, rule_source, source
 from tests.unit.series.history.keeping import Kept, dump
 from tests.unit.series.history.test_restore import SHAPES, values

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentinel.model.batch import ABSENT_BITS, STALE, STALE_BITS
-from sentinel.series.archive import Panes
 from sentinel.series.history.thin import picked, thin
+from sentinel.series.reading.archive import Panes
 from tests.unit.series.feeding import START, batch, layout, named, source
 from tests.unit.series.history.keeping import Kept
 

@@ -1,0 +1,1 @@
+"""The functions of PromQL, over dense arrays."""

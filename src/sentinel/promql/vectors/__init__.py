@@ -1,0 +1,1 @@
+"""Operators, vector matching and aggregations."""

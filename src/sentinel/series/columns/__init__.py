@@ -1,0 +1,1 @@
+"""Samples in columns: unpacked, packed, and windows over them."""

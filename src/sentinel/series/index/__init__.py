@@ -1,0 +1,1 @@
+"""Which series there are: labels as codes, and from matchers to columns."""

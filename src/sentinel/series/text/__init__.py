@@ -1,0 +1,1 @@
+"""The newest samples as text: Prometheus' format and OpenMetrics."""
