@@ -32,7 +32,7 @@ from tests.servers.outside import Web, answering, page, talking, zone, zone_by_t
 from bench.form import Figure, Report, cpu_ms
 from sentinel.collect.drivers import Drivers
 from sentinel.collect.modules import Modules, load_modules
-from sentinel.collect.poll import poll_with
+from sentinel.collect.watch import poll_with
 from sentinel.config.address import is_url, split_place
 from sentinel.model.target import Target
 from sentinel.runtime.clock import SystemClock

@@ -30,8 +30,9 @@ from prometheus_client import CollectorRegistry
 from bench.form import Figure, Report, cpu_ms
 from bench.snmp import PORTS, module
 from sentinel.collect.collector import Collector
-from sentinel.collect.poll import PollLoops, Watch
+from sentinel.collect.poll import PollLoops
 from sentinel.collect.snmp.driver import SnmpDriver
+from sentinel.collect.watch import Watch
 from sentinel.model.batch import Batch, Reading, Source
 from sentinel.model.target import Target
 from sentinel.series.head import Head

@@ -35,9 +35,10 @@ from tests.servers.sshd import Sshd
 from bench.form import Figure, Report, cpu_ms
 from bench.snmp_fleet import FastClock
 from sentinel.collect.collector import Collector
-from sentinel.collect.poll import PollLoops, Watch
+from sentinel.collect.poll import PollLoops
 from sentinel.collect.ssh.driver import SshDriver
 from sentinel.collect.ssh.modules import parse_modules
+from sentinel.collect.watch import Watch
 from sentinel.config.auth import SshAuth
 from sentinel.config.secret import Secret
 from sentinel.config.yaml import parse_yaml

@@ -6,8 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, nullcontext
+from contextlib import AsyncExitStack, closing, nullcontext
 from pathlib import Path
 
 import uvloop
@@ -17,21 +16,19 @@ from sentinel import __version__
 from sentinel.care import Care
 from sentinel.collect.drivers import Drivers
 from sentinel.collect.poll import PollLoops
-from sentinel.collect.snmp.numbers import InterfaceNumbers
 from sentinel.collect.traps.receiver import Traps
 from sentinel.collect.traps.secure import engine_id_of
 from sentinel.collect.uplink.uplink import Uplink
 from sentinel.config.settings import load_settings
 from sentinel.db.database import Database
-from sentinel.db.interfaces import InterfaceStore
 from sentinel.db.pulse import last_alive
 from sentinel.faces import build_faces
 from sentinel.heartbeats import Heartbeats
 from sentinel.incidents.incidents import Incidents
 from sentinel.incidents.ledger import Ledger
 from sentinel.incidents.received.received import Received
+from sentinel.keeping import open_history, open_intake, open_interface_numbers, open_remote_writers
 from sentinel.model.labels import Labels
-from sentinel.model.problem import UnusableError
 from sentinel.notify.chart.charts import Charts
 from sentinel.notify.chart.origin import origin_of
 from sentinel.promql.engine import Engine
@@ -46,12 +43,7 @@ from sentinel.runtime.notify import Systemd
 from sentinel.runtime.sockets import listen_datagrams, passed_datagram_sockets
 from sentinel.runtime.supervise import Supervisor
 from sentinel.series.head import Head
-from sentinel.series.history.history import History
-from sentinel.series.history.metrics import HistoryMetrics
-from sentinel.series.history.store import Limits
-from sentinel.series.remote.intake import LAG_SPARE, Intake
-from sentinel.series.remote.metrics import IntakeMetrics, RemoteMetrics
-from sentinel.series.remote.writer import RemoteWriter
+from sentinel.series.remote.intake import LAG_SPARE
 from sentinel.sweeps import Sweeps
 from sentinel.telling import Telling
 from sentinel.web.app import create_app
@@ -89,10 +81,10 @@ async def _run(path: Path) -> None:
         db = await stack.enter_async_context(
             Database.open(settings.store.url, clock=clock, data_dir=running.data_dir)
         )
-        history = await stack.enter_async_context(_history(running, engine, clock, registry))
-        writers = await stack.enter_async_context(_remote_writers(running, head, clock, registry))
-        intake = stack.enter_context(_intake(running, head, clock, registry))
-        numbers = await stack.enter_async_context(_interface_numbers(db, running))
+        history = await stack.enter_async_context(open_history(running, engine, clock, registry))
+        writers = await stack.enter_async_context(open_remote_writers(running, head, clock, registry))
+        intake = stack.enter_context(open_intake(running, head, clock, registry))
+        numbers = await stack.enter_async_context(open_interface_numbers(db, running))
         drivers = Drivers(clock, registry, ssh_connects=settings.collect.ssh_connects, numbers=numbers)
         stack.push_async_callback(drivers.close)
         loops = PollLoops(head, clock, registry, concurrency=settings.collect.concurrency)
@@ -242,86 +234,6 @@ async def _run(path: Path) -> None:
 def _facts(running: Configuration) -> dict[str, object]:
     url = running.settings.external_url
     return {"version": __version__, "targets": len(running.targets), "url": url}
-
-
-@asynccontextmanager
-async def _history(
-    running: Configuration, engine: Engine, clock: Clock, registry: CollectorRegistry
-) -> AsyncIterator[History | None]:
-    """The history on disk, with the head filled from it; None where it is switched off.
-
-    Raises:
-        UnusableError: its folder cannot be used.
-    """
-    settings = running.settings.history
-    if not settings.disk:
-        yield None
-        return
-    folder, metrics = running.data_dir / settings.folder, HistoryMetrics(registry)
-    limits = Limits(settings.memory, settings.retention, settings.max_size)
-    try:
-        history = History(folder, limits, keep_free=settings.keep_free, clock=clock, metrics=metrics)
-    except OSError as error:
-        text = f"cannot keep samples in {folder}: {error.strerror or error}"
-        raise UnusableError([running.document.problem(("history", "folder"), text)]) from None
-    await asyncio.to_thread(history.restore, engine.head)
-    engine.archive = history.reader
-    try:
-        yield history
-    finally:
-        await history.close()
-
-
-@asynccontextmanager
-async def _remote_writers(
-    running: Configuration, head: Head, clock: Clock, registry: CollectorRegistry
-) -> AsyncIterator[dict[str, RemoteWriter]]:
-    """One for each store, listening to the head; what is not sent at the end waits on disk.
-
-    Raises:
-        UnusableError: a folder for what waits cannot be made.
-    """
-    metrics = RemoteMetrics(registry)
-    writers = {}
-    for number, settings in enumerate(running.settings.history.remote_write):
-        folder = running.data_dir / "remote" / settings.name
-        try:
-            writers[settings.name] = RemoteWriter(settings, folder, clock=clock, metrics=metrics)
-        except OSError as error:
-            place = ("history", "remote_write", number)
-            text = f"cannot keep what waits in {folder}: {error.strerror}"
-            raise UnusableError([running.document.problem(place, text)]) from None
-        head.listen(writers[settings.name])
-    try:
-        yield writers
-    finally:
-        for writer in writers.values():
-            await writer.close()
-
-
-@contextmanager
-def _intake(
-    running: Configuration, head: Head, clock: Clock, registry: CollectorRegistry
-) -> Iterator[Intake]:
-    """Samples from others; what still waits for its company at the end goes to the head then."""
-    settings, metrics = running.settings, IntakeMetrics(registry)
-    intake = Intake(settings.intake, head, retention=settings.history.memory, clock=clock, metrics=metrics)
-    intake.resume()
-    try:
-        yield intake
-    finally:
-        intake.flush()
-
-
-@asynccontextmanager
-async def _interface_numbers(db: Database, running: Configuration) -> AsyncIterator[InterfaceNumbers]:
-    """As they were when the daemon ended; what is not written yet at the end is written then."""
-    numbers = InterfaceNumbers(InterfaceStore(db))
-    await numbers.restore([(target.host, target.port or 161) for target in running.targets])
-    try:
-        yield numbers
-    finally:
-        await numbers.save()
 
 
 def _obey_signals(stop: asyncio.Event, reloader: Reloader, systemd: Systemd) -> None:

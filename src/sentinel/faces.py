@@ -38,7 +38,11 @@ from sentinel.series.index.matcher import Matcher, MatchOperator
 from sentinel.series.remote.intake import Intake
 from sentinel.series.text.exposition import Style, parts
 from sentinel.series.text.openmetrics import END
-from sentinel.web.seams import Arrangement, Faces, OnDemandRules, ProbeRules, Reload, Scope, Site, Vitals
+from sentinel.web.seams.collecting import OnDemandRules, ProbeRules
+from sentinel.web.seams.daemon import Reload, Vitals
+from sentinel.web.seams.faces import Faces, Site
+from sentinel.web.seams.samples import Scope
+from sentinel.web.seams.telling import Arrangement
 
 WRITERS = ("operator", "admin")
 SENDERS = ("sender", *WRITERS)

@@ -20,7 +20,7 @@ from sentinel.runtime.clock import SystemClock
 from sentinel.series.head import Head
 from sentinel.series.remote import wire
 from sentinel.web.app import create_app
-from sentinel.web.seams import Faces
+from sentinel.web.seams.faces import Faces
 from sentinel.web.server import listen, serve
 from tests.servers.stores import Store
 from tests.unit.series.shelf import Shelf

@@ -38,7 +38,7 @@ from sentinel.model.labels import METRIC_NAME, Labels
 from sentinel.model.target import Target
 from sentinel.runtime.clock import SystemClock
 from sentinel.web.app import create_app
-from sentinel.web.seams import OnDemandRules
+from sentinel.web.seams.collecting import OnDemandRules
 from tests.servers.debian import ROOT
 from tests.servers.snmp_exporter import SnmpExporter
 from tests.servers.snmpd import Snmpd

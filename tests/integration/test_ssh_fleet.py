@@ -18,8 +18,9 @@ import psutil
 import pytest
 from prometheus_client import CollectorRegistry
 
-from sentinel.collect.poll import PollLoops, Watch
+from sentinel.collect.poll import PollLoops
 from sentinel.collect.ssh.driver import SshDriver
+from sentinel.collect.watch import Watch
 from sentinel.model.batch import Batch, Source
 from sentinel.model.target import Target
 from sentinel.runtime.clock import SystemClock

@@ -77,7 +77,7 @@ async def _poll(found: Configuration, target: Target) -> list[Batch]:
     from prometheus_client import CollectorRegistry
 
     from sentinel.collect.drivers import OWN, Drivers
-    from sentinel.collect.poll import poll_once
+    from sentinel.collect.watch import poll_once
     from sentinel.runtime.clock import SystemClock
 
     clock = SystemClock()

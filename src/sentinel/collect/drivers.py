@@ -12,7 +12,6 @@ from sentinel.collect.collector import Driver
 from sentinel.collect.local.driver import LocalDriver
 from sentinel.collect.local.own import OwnDriver
 from sentinel.collect.modules import Modules
-from sentinel.collect.poll import Watch
 from sentinel.collect.probes.driver import ProbeDriver
 from sentinel.collect.probes.modules import ProbeModule
 from sentinel.collect.probes.resolve import Policy
@@ -22,6 +21,7 @@ from sentinel.collect.snmp.numbers import InterfaceNumbers
 from sentinel.collect.snmp.on_demand import Scrape
 from sentinel.collect.ssh.driver import SshDriver
 from sentinel.collect.ssh.modules import SshModule
+from sentinel.collect.watch import Watch
 from sentinel.config.auth import Auth, SshAuth
 from sentinel.inventory.targets import Kind
 from sentinel.model.batch import Reading

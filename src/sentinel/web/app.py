@@ -37,7 +37,7 @@ from sentinel.web.probing import probing_router
 from sentinel.web.prometheus import answer_error, failure, prometheus_router
 from sentinel.web.receiving import receiving_route
 from sentinel.web.rendering import Rendering
-from sentinel.web.seams import Faces
+from sentinel.web.seams.faces import Faces
 from sentinel.web.silences import silence_router
 
 OWN_API = "/api/sentinel/"

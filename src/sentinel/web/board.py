@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sentinel.collect.poll import PollStatus
+from sentinel.collect.watch import PollStatus
 from sentinel.model.alert import Alert, AlertState
 from sentinel.model.incident import Grade, Incident, IncidentState
-from sentinel.web.seams import GRADES, Faces, Vitals
+from sentinel.web.seams.daemon import Vitals
+from sentinel.web.seams.faces import Faces
 
 MAX_INCIDENTS = 1000
 """Live incidents that are looked at."""
@@ -175,4 +176,4 @@ def _site(name: str, tiles: list[Tile]) -> SiteWall:
 def _gravity(incident: Incident) -> tuple[int, bool, float]:
     """Gravest first, then those that nobody owns, then the oldest."""
     is_owned = incident.state is not IncidentState.OPEN
-    return GRADES.index(incident.grade), is_owned, incident.opened_at
+    return tuple(Grade).index(incident.grade), is_owned, incident.opened_at

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
 from sentinel.notify.explaining import Explanation
-from sentinel.web.seams import Explaining
+from sentinel.web.seams.telling import Explaining
 
 
 class ObstacleShown(BaseModel):

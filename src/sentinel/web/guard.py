@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sentinel.web.seams import Site, Tokens
+from sentinel.web.seams.daemon import Tokens
+from sentinel.web.seams.faces import Site
 
 WRITE = "/api/v1/write"
 """Where others hand in samples."""

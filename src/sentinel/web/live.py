@@ -12,7 +12,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from sentinel.web.board import Board, read_board
-from sentinel.web.seams import Faces
+from sentinel.web.seams.faces import Faces
 
 log = logging.getLogger(__name__)
 

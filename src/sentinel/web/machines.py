@@ -14,7 +14,8 @@ from sentinel.promql.errors import ExpressionError
 from sentinel.series.text.exposition import Style
 from sentinel.web.assets import accepts_gzip
 from sentinel.web.negotiation import wants_openmetrics
-from sentinel.web.seams import Faces, Scope
+from sentinel.web.seams.faces import Faces
+from sentinel.web.seams.samples import Scope
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 TURN = 0.01

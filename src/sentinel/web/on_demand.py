@@ -26,7 +26,8 @@ from sentinel.model.target import Target
 from sentinel.series.head import Head
 from sentinel.series.text.exposition import CONTENT_TYPE, render
 from sentinel.web.assets import accepts_gzip
-from sentinel.web.seams import Faces, OnDemandRules
+from sentinel.web.seams.collecting import OnDemandRules
+from sentinel.web.seams.faces import Faces
 
 DEFAULT_MODULE, DEFAULT_AUTH = "if_mib", "public_v2"
 SNMP_PORT = 161

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sentinel.notify.desk import MAX_AT_ONCE
 from sentinel.web.guard import actor_of
 from sentinel.web.own import MAX_NOTE, WRITE, DeliveryShown
-from sentinel.web.seams import Outbox
+from sentinel.web.seams.telling import Outbox
 
 State = Literal["pending", "merged", "delivered", "dead", "dropped"]
 

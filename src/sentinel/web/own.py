@@ -10,13 +10,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from sentinel.collect.poll import PollStatus
+from sentinel.collect.watch import PollStatus
 from sentinel.model.alert import Alert, AlertState
 from sentinel.model.incident import Entry, Grade, Incident, IncidentState
 from sentinel.web.formats import format_number
 from sentinel.web.guard import actor_of
 from sentinel.web.live import Live
-from sentinel.web.seams import Faces
+from sentinel.web.seams.faces import Faces
 from sentinel.web.topology import TopologyShown, topology_shown
 
 MAX_NOTE = 2000

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 
-from sentinel.collect.poll import PollStatus
+from sentinel.collect.watch import PollStatus
 from sentinel.model.alert import Alert
 from sentinel.model.incident import IncidentState
 from sentinel.model.labels import Labels, quote
@@ -21,7 +21,7 @@ from sentinel.web.board import read_board, tile
 from sentinel.web.live import Live
 from sentinel.web.rendering import Rendering
 from sentinel.web.runbooks import Runbooks, parse_blocks
-from sentinel.web.seams import Faces
+from sentinel.web.seams.faces import Faces
 from sentinel.web.texts import LANGUAGES, choose_language
 
 MAX_SAMPLES = 500

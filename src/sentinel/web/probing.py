@@ -24,7 +24,8 @@ from sentinel.model.target import Target
 from sentinel.series.head import Head
 from sentinel.series.text.exposition import CONTENT_TYPE, render
 from sentinel.web.on_demand import AT_ONCE, patience_of
-from sentinel.web.seams import Faces, ProbeRules
+from sentinel.web.seams.collecting import ProbeRules
+from sentinel.web.seams.faces import Faces
 
 DEFAULT_MODULE = "http_2xx"
 

@@ -32,7 +32,7 @@ from sentinel.web.answers import (
 )
 from sentinel.web.formats import format_instant
 from sentinel.web.parameters import ApiError, Given, parameters_of
-from sentinel.web.seams import Faces
+from sentinel.web.seams.faces import Faces
 from sentinel.web.states import alerts_json, group_json, target_json
 
 Result = TypeVar("Result")

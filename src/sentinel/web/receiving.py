@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from sentinel.series.remote.wire import TooLargeError, WireError
 from sentinel.web.guard import WRITE, actor_of
-from sentinel.web.seams import Faces
+from sentinel.web.seams.faces import Faces
 
 _PROTOCOL = "prometheus.WriteRequest"
 

@@ -14,12 +14,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from sentinel.model.durations import format_duration
+from sentinel.model.incident import Grade
 from sentinel.web.addresses import safe_link
 from sentinel.web.assets import Assets
 from sentinel.web.board import Board
 from sentinel.web.live import digest
 from sentinel.web.runbooks import render_spans
-from sentinel.web.seams import GRADES, Site
+from sentinel.web.seams.faces import Site
 from sentinel.web.texts import LANGUAGES, translator
 
 FOLDER = Path(__file__).parent / "templates"
@@ -65,7 +66,7 @@ class Rendering:
         self._environment.globals |= {
             "asset": assets.url,
             "glyphs": GLYPHS,
-            "grades": GRADES,
+            "grades": tuple(Grade),
             "languages": LANGUAGES,
         }
 

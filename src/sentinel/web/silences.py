@@ -24,7 +24,8 @@ from sentinel.notify.mutes.silences import MAX_SILENCES
 from sentinel.notify.mutes.times import Given, read_window
 from sentinel.web.guard import actor_of
 from sentinel.web.own import WRITE, AlertShown, Refused, Shown, alert_shown
-from sentinel.web.seams import Faces, Silences
+from sentinel.web.seams.faces import Faces
+from sentinel.web.seams.telling import Silences
 
 LISTED = 1000
 """Silences that a list has unless it is asked for more or fewer."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sentinel.collect.poll import PollStatus
+from sentinel.collect.watch import PollStatus
 from sentinel.model.alert import Alert, AlertState
 from sentinel.model.durations import format_duration
 from sentinel.rules.rule import AlertingRule

@@ -14,7 +14,7 @@ from sentinel.model.labels import Labels
 from sentinel.model.target import Target
 from sentinel.promql.errors import EvaluationError, ExpressionError
 from sentinel.promql.value import Vector
-from sentinel.web.seams import Faces
+from sentinel.web.seams.faces import Faces
 
 REMEMBERED: Final = "1h"
 """How long a neighbour is shown after it was last seen: the graph is wanted most while half of it is down."""

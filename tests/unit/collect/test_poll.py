@@ -11,7 +11,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from sentinel.collect.collector import PollError
-from sentinel.collect.poll import PollLoops, Watch
+from sentinel.collect.poll import PollLoops
+from sentinel.collect.watch import Watch
 from sentinel.model.batch import Batch, Layout, Reading, Source
 from sentinel.model.labels import Labels
 from sentinel.model.target import Target

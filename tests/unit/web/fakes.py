@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sentinel.collect.poll import PollStatus
+from sentinel.collect.watch import PollStatus
 from sentinel.incidents.incidents import IncidentRecord, NoSuchIncidentError, NotPossibleError
 from sentinel.model.alert import Alert, AlertState
 from sentinel.model.batch import Family
@@ -28,7 +28,9 @@ from sentinel.runtime.clock import Clock, ManualClock
 from sentinel.series.index.symbols import Symbols
 from sentinel.series.index.table import LabelTable
 from sentinel.series.text.exposition import Style
-from sentinel.web.seams import Faces, Matchers, Result, Scope, Site, Vitals
+from sentinel.web.seams.daemon import Vitals
+from sentinel.web.seams.faces import Faces, Site
+from sentinel.web.seams.samples import Matchers, Result, Scope
 
 TOKEN = "stl_ok"
 SENDER_TOKEN = "stl_sender"

@@ -26,7 +26,7 @@ from sentinel.web.alertmanager.reading import read_alerts
 from sentinel.web.alertmanager.status import written
 from sentinel.web.app import create_app
 from sentinel.web.guard import MAX_BODY
-from sentinel.web.seams import Arrangement
+from sentinel.web.seams.telling import Arrangement
 from tests.unit.web.fakes import NOW, SENDER_TOKEN, TOKEN, Rooms, alert
 
 SETTINGS = {

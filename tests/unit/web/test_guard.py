@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 
 from sentinel.model.incident import IncidentState
 from sentinel.web.guard import MAX_BODY, READING_POSTS, Hosts, bearer
-from sentinel.web.seams import Site
+from sentinel.web.seams.faces import Site
 from tests.unit.web.fakes import Rooms, incident
 
 ACKNOWLEDGE = "/api/sentinel/v1/incidents/1/acknowledge"

@@ -17,7 +17,7 @@ from sentinel.model.batch import Family, Layout, Reading
 from sentinel.model.labels import Labels
 from sentinel.model.target import Target
 from sentinel.web.app import create_app
-from sentinel.web.seams import OnDemandRules
+from sentinel.web.seams.collecting import OnDemandRules
 from tests.unit.web.fakes import Rooms
 
 SWITCH = Target("switch", "switch.example.org", 1161, auths=("branch",))

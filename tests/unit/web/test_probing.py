@@ -17,7 +17,7 @@ from sentinel.model.batch import Family, Layout, Reading
 from sentinel.model.labels import Labels
 from sentinel.model.target import Target
 from sentinel.web.app import create_app
-from sentinel.web.seams import ProbeRules
+from sentinel.web.seams.collecting import ProbeRules
 from tests.unit.web.fakes import Rooms
 
 SHOP = Target("shop", "shop.example.org", url="https://shop.example.org/health")

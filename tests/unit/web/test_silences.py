@@ -21,7 +21,7 @@ from sentinel.model.alert import AlertState
 from sentinel.notify.mutes.mutes import Mutes
 from sentinel.notify.mutes.silences import Silences
 from sentinel.web.app import create_app
-from sentinel.web.seams import Site
+from sentinel.web.seams.faces import Site
 from tests.unit.incidents.alerts import alert
 from tests.unit.web.fakes import NOW, Rooms
 

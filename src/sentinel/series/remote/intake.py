@@ -16,12 +16,13 @@ from typing import Final
 import numpy as np
 
 from sentinel.config.intake import IntakeSettings
-from sentinel.model.batch import ABSENT_BITS, Batch
+from sentinel.model.batch import ABSENT_BITS
 from sentinel.runtime.clock import Clock
 from sentinel.series.columns.pool import Index
 from sentinel.series.head import LOOKBACK
 from sentinel.series.remote import wire
-from sentinel.series.remote.cohort import HOLD, Bits, Cohort, Origin
+from sentinel.series.remote.cohort import HOLD, Bits, Cohort
+from sentinel.series.remote.handover import TICK, Handover
 from sentinel.series.remote.metrics import IntakeMetrics
 from sentinel.series.remote.roll import Roll
 from sentinel.series.remote.scan import Instants, Slice, scan
@@ -39,14 +40,10 @@ LAG_SPARE: Final = AHEAD + HOLD + 30.0
 SLICE: Final = 1000
 """Series of a request that are read before other tasks get their turn."""
 
-TURN: Final = 0.02
-"""Seconds of handing polls on after which they do."""
-
 LARGE: Final = 256 * 1024
 """Compressed bytes from which a request is decompressed in a thread."""
 
 MAX_FAMILIES: Final = 20_000
-TICK: Final = 0.5
 CARE: Final = 60.0
 """Seconds between two looks for series that have ended and cohorts that can be united."""
 
@@ -76,6 +73,7 @@ class Intake:
         self._clock = clock
         self._metrics = metrics
         self._roll = Roll(settings.max_series)
+        self._handover = Handover(self._roll, head, clock, metrics)
         self._described: set[bytes] = set()
         self._started_at = clock.monotonic()
         self._told: dict[str, frozenset[str]] = {}
@@ -112,7 +110,7 @@ class Intake:
                 part = scan(data, place, self._roll.numbers, SLICE)
                 self._take_slice(part, data, sender, verdict, touched)
                 place = part.next
-            await self._hand_on_soon(touched.values())
+            await self._handover.hand_on(touched.values())
         except wire.WireError:
             self._metrics.requests.labels(sender, "unreadable").inc()
             raise
@@ -168,7 +166,7 @@ class Intake:
             chosen = cohorts == number
             cohort = self._roll.cohorts[number]
             if at <= cohort.last:
-                rest = self._part(cohort, np.unique(self._roll.places(numbers[chosen])[1]))
+                rest = self._handover.part(cohort, np.unique(self._roll.places(numbers[chosen])[1]))
                 if rest is None:
                     verdict.stored -= int(chosen.sum())
                     verdict.refuse(
@@ -256,86 +254,9 @@ class Intake:
         if name:
             self._head.describe({name: family})
 
-    # Handing on
-
-    async def _hand_on_soon(self, cohorts: Iterable[Cohort]) -> None:
-        """Whatever is whole goes to the head, some milliseconds at a time."""
-        batches: list[Batch] = []
-        began = self._clock.monotonic()
-        for cohort in cohorts:
-            self._poll(cohort, batches)
-            if self._clock.monotonic() - began > TURN:
-                self._append(batches)
-                await asyncio.sleep(0)
-                began = self._clock.monotonic()
-        self._append(batches)
-
-    def _poll(self, cohort: Cohort, batches: list[Batch]) -> None:
-        """Add the polls that are whole or have waited long enough."""
-        now = self._clock.monotonic()
-        while (at := cohort.due(now)) is not None:
-            polled = cohort
-            if cohort.polls and cohort.missing(at).any():
-                polled = self._parted(cohort, at)
-            is_crowded = polled.polls > 0 and self._head.is_crowded(polled.source, at / 1000)
-            batches.append(polled.poll(at, now, is_crowded=is_crowded))
-            if cohort.waiting or polled.is_laid_out_anew:
-                # The head has to know this poll before the next one is looked at; and a new layout takes longer.
-                self._append(batches)
-
-    def _parted(self, cohort: Cohort, at: int) -> Cohort:
-        """What came and what did not are no longer sent together: the fewer get a cohort of their own.
-
-        Returns:
-            the cohort of those that came.
-        """
-        missing, arrived = cohort.missing(at), cohort.arrived(at)
-        came_apart = bool(missing.sum() > arrived.sum())
-        rest = self._part(cohort, np.flatnonzero(arrived if came_apart else missing))
-        return rest if came_apart and rest is not None else cohort
-
-    def _part(self, cohort: Cohort, places: Index) -> Cohort | None:
-        """A cohort of their own for some of a cohort's series; None: that cannot be now."""
-        if self._roll.has_no_room_for_cohorts:
-            return None
-        rows = cohort.rows[places]
-        rest = self._roll.open(cohort.origin, self._clock.monotonic(), like=cohort)
-        if (rows >= 0).any():
-            self._head.split(cohort.source, rest.source, rows[rows >= 0])
-        else:
-            rest.polls = 0  # the head has none of them
-        self._roll.move(cohort, rest, places)
-        return rest
-
-    def _append(self, batches: list[Batch]) -> None:
-        """Hand them to the head; none are left."""
-        if not batches:
-            return
-        before = self._head.rejected
-        self._head.append(list(batches))
-        if self._head.rejected > before:
-            self._metrics.conflicts.inc(self._head.rejected - before)
-        for batch in batches:
-            self._judge(self._roll.by_source[batch.source].origin)
-        batches.clear()
-
-    def _judge(self, origin: Origin) -> None:
-        """Tell the head whether an origin can be read, where that has changed."""
-        silent_before = (self._clock.now() - LOOKBACK + 5 * TICK) * 1000
-        for cohort in origin.cohorts:
-            is_up = origin.is_up and (cohort.last > silent_before or not cohort.expected.any())
-            if cohort.polls and is_up is not cohort.is_judged_up:
-                cohort.is_judged_up = is_up
-                self._head.judge(cohort.source, is_up=is_up)
-
     def flush(self) -> None:
         """Everything that waits goes to the head now."""
-        now = self._clock.monotonic()
-        for cohort in list(self._roll.cohorts.values()):
-            while cohort.waiting:
-                at = min(cohort.waiting)
-                is_crowded = cohort.polls > 0 and self._head.is_crowded(cohort.source, at / 1000)
-                self._append([cohort.poll(at, now, is_crowded=is_crowded)])
+        self._handover.flush()
 
     # Looking after
 
@@ -351,9 +272,9 @@ class Intake:
 
     async def hand_on(self) -> None:
         """Polls that have waited long enough go to the head, and who is silent is told."""
-        await self._hand_on_soon([cohort for cohort in self._roll.cohorts.values() if cohort.waiting])
+        await self._handover.hand_on([cohort for cohort in self._roll.cohorts.values() if cohort.waiting])
         for count, origin in enumerate(list(self._roll.origins.values())):
-            self._judge(origin)
+            self._handover.judge(origin)
             if count % 1000 == 999:
                 await asyncio.sleep(0)
         self._metrics.series.set(len(self._roll))

@@ -24,7 +24,7 @@ from sentinel.notify.tree import ALL, INCIDENT, Route
 from sentinel.web.alertmanager.filters import Wanted
 from sentinel.web.alertmanager.order import by_alert, by_labels
 from sentinel.web.formats import MAX_INSTANT, format_instant
-from sentinel.web.seams import Arrangement
+from sentinel.web.seams.telling import Arrangement
 
 TURN: Final = 0.005
 """Seconds of work after which other requests get their turn."""

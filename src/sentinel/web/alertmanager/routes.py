@@ -23,7 +23,8 @@ from sentinel.web.alertmanager.reading import read_alerts, read_silence
 from sentinel.web.alertmanager.silences import silence_json
 from sentinel.web.alertmanager.status import receiver_names, status_json
 from sentinel.web.guard import actor_of
-from sentinel.web.seams import AlertIntake, Arranged, Faces, Silences
+from sentinel.web.seams.faces import Faces
+from sentinel.web.seams.telling import AlertIntake, Arranged, Silences
 
 PREFIX: Final = "/api/v2"
 LARGE: Final = 32 * 1024

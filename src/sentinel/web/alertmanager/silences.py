@@ -12,7 +12,7 @@ import re2
 
 from sentinel.notify.mutes.silence import Silence, written_matchers
 from sentinel.web.formats import format_instant
-from sentinel.web.seams import Silences
+from sentinel.web.seams.telling import Silences
 
 MAX_NAMED: Final = 1000
 """Targets of a maintenance window that its matchers name."""
