@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import anyio
 import httpcore
 import httpx
 import orjson
@@ -128,9 +131,10 @@ class Http:
         guard.check(urlsplit(url).hostname or "")
         proxy = settings.proxy.reveal() if settings.proxy else None
         self._redaction = Redaction([*secrets, *([proxy] if proxy else [])])
+        self._pools = _Pools(settings, proxy, guard)
         self._client = httpx.AsyncClient(
             headers=_OWN_HEADERS | dict(headers or {}),
-            transport=_Transport(settings, proxy, guard),
+            transport=self._pools,
             timeout=settings.timeout,
             follow_redirects=False,
             trust_env=False,
@@ -154,20 +158,18 @@ class Http:
         try:
             request = self._client.build_request(method, url, content=content, headers=dict(headers or {}))
             response = await self._client.send(request, stream=True)
+            try:
+                return await _answer(response, needs_body=needs_body)
+            finally:
+                with contextlib.suppress(*_FAILURES):
+                    await response.aclose()
         except (*_FAILURES, httpx.InvalidURL) as error:
+            if isinstance(error, httpx.PoolTimeout | httpcore.PoolTimeout):
+                self._pools.renew()
             raise UnreachableError(self._redaction.of(_reason(error))) from None
-        try:
-            if needs_body or not response.is_success:
-                body = await _beginning(response, is_needed=needs_body and response.is_success)
-            else:
-                body = b""
-                await _read_out(response)
-            return Answer(response.status_code, response.headers, body)
-        except _FAILURES as error:
-            raise UnreachableError(self._redaction.of(_reason(error))) from None
-        finally:
-            with contextlib.suppress(*_FAILURES):
-                await response.aclose()
+        except asyncio.CancelledError:
+            self._pools.renew()
+            raise
 
     async def post_json(
         self, url: str, body: object, *, headers: Mapping[str, str] | None = None, needs_body: bool = True
@@ -214,70 +216,127 @@ def tls_context(settings: TlsOptions) -> ssl.SSLContext:
     return context
 
 
-class _Transport(httpx.AsyncBaseTransport):
-    """httpx on top of httpcore's pool, for the sake of the guarded network."""
+class _Pools(httpx.AsyncBaseTransport):
+    """httpx on top of httpcore's pool, for the sake of the guarded network.
+
+    A pool in which a request was cancelled is used no more. Its connections may be marked as taken for ever, as
+    httpcore hands them back in steps that a `task.cancel()`, or the end of an `asyncio.timeout()`, cuts short; with
+    one connection nothing would ever be sent again.
+    """
 
     def __init__(self, settings: HttpOptions, proxy: str | None, guard: Guard) -> None:
-        context, network = tls_context(settings), GuardedNetwork(guard)
-        limit = settings.concurrency
-        self._pool: httpcore.AsyncConnectionPool
-        if proxy is None:
-            self._pool = httpcore.AsyncConnectionPool(
-                context, max_connections=limit, keepalive_expiry=30, network_backend=network
-            )
-        else:
-            address = httpx.URL(proxy)
-            login = (address.username, address.password) if address.username else None
-            self._pool = httpcore.AsyncHTTPProxy(
-                proxy_url=str(address.copy_with(username=None, password=None)),
-                proxy_auth=login,
-                ssl_context=context,
-                max_connections=limit,
-                keepalive_expiry=30,
-                network_backend=network,
-            )
+        self._settings = settings
+        self._proxy = proxy
+        self._context = tls_context(settings)
+        self._network = GuardedNetwork(guard)
+        self._pool = self._made()
+        self._users: Counter[httpcore.AsyncConnectionPool] = Counter()
+        """Requests under way in each pool."""
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def renew(self) -> None:
+        """Another pool from now on. What is under way in the one before goes on there."""
+        before, self._pool = self._pool, self._made()
+        self._close_unused(before)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        response = await self._pool.handle_async_request(
-            httpcore.Request(
-                request.method,
-                httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
+        url, pool = request.url, self._pool
+        self._users[pool] += 1
+        left = partial(self._left, pool)
+        try:
+            response = await pool.handle_async_request(
+                httpcore.Request(
+                    request.method,
+                    httpcore.URL(
+                        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+                    ),
+                    headers=request.headers.raw,
+                    content=request.stream,
+                    extensions=request.extensions,
+                )
             )
-        )
-        stream = _Stream(response)
+        except BaseException:
+            left()
+            raise
+        stream = _Stream(response, left)
         return httpx.Response(
             response.status, headers=response.headers, stream=stream, extensions=response.extensions
         )
 
     async def aclose(self) -> None:
-        await self._pool.aclose()
+        pools = {self._pool, *self._users}
+        await asyncio.gather(*(pool.aclose() for pool in pools), *self._closing, return_exceptions=True)
+
+    def _made(self) -> httpcore.AsyncConnectionPool:
+        limit, context, network = self._settings.concurrency, self._context, self._network
+        if self._proxy is None:
+            return httpcore.AsyncConnectionPool(
+                context, max_connections=limit, keepalive_expiry=30, network_backend=network
+            )
+        address = httpx.URL(self._proxy)
+        return httpcore.AsyncHTTPProxy(
+            proxy_url=str(address.copy_with(username=None, password=None)),
+            proxy_auth=(address.username, address.password) if address.username else None,
+            ssl_context=context,
+            max_connections=limit,
+            keepalive_expiry=30,
+            network_backend=network,
+        )
+
+    def _left(self, pool: httpcore.AsyncConnectionPool) -> None:
+        self._users[pool] -= 1
+        if pool is not self._pool:
+            self._close_unused(pool)
+
+    def _close_unused(self, pool: httpcore.AsyncConnectionPool) -> None:
+        if self._users[pool] <= 0:
+            del self._users[pool]
+            task = asyncio.ensure_future(pool.aclose())
+            self._closing.add(task)
+            task.add_done_callback(self._closed)
+
+    def _closed(self, task: asyncio.Task[None]) -> None:
+        self._closing.discard(task)
+        if not task.cancelled():
+            task.exception()  # the far side may be gone
 
 
 class _Stream(httpx.AsyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
+    def __init__(self, response: httpcore.Response, left: Callable[[], None]) -> None:
         self._response = response
+        self._left = left
+        self._is_closed = False
 
     async def __aiter__(self) -> Any:
         async for chunk in self._response.aiter_stream():
             yield chunk
 
     async def aclose(self) -> None:
-        await self._response.aclose()
+        try:
+            await self._response.aclose()
+        finally:
+            if not self._is_closed:
+                self._is_closed = True
+                self._left()
+
+
+async def _answer(response: httpx.Response, *, needs_body: bool) -> Answer:
+    if needs_body or not response.is_success:
+        body = await _beginning(response, is_needed=needs_body and response.is_success)
+    else:
+        body = b""
+        await _read_out(response)
+    return Answer(response.status_code, response.headers, body)
 
 
 async def _read_out(response: httpx.Response) -> None:
     """Read a short answer to its end, so that the connection can serve the next message."""
     count = 0
-    with contextlib.suppress(TimeoutError, *_FAILURES):
-        async with asyncio.timeout(READ_OUT):
-            async for chunk in response.aiter_raw(4096):
-                count += len(chunk)
-                if count >= MAX_ANSWER:
-                    return
+    with contextlib.suppress(*_FAILURES), anyio.move_on_after(READ_OUT):  # asyncio.timeout: see _Pools
+        async for chunk in response.aiter_raw(4096):
+            count += len(chunk)
+            if count >= MAX_ANSWER:
+                return
 
 
 async def _beginning(response: httpx.Response, *, is_needed: bool) -> bytes:

@@ -15,6 +15,7 @@ from itertools import compress
 from pathlib import Path
 from typing import Final
 
+import anyio
 import httpx
 import numpy as np
 
@@ -313,7 +314,8 @@ class RemoteWriter:
             "X-Prometheus-Remote-Write-Version": "0.1.0",
         }
         try:
-            async with asyncio.timeout(self._settings.timeout):
+            # Not asyncio.timeout: httpcore gives connections back under a shield that only anyio's scopes respect.
+            with anyio.fail_after(self._settings.timeout):
                 response = await client.post(self._settings.url, content=body, headers=headers)
         except (httpx.HTTPError, TimeoutError) as error:
             self._tell("unreachable", str(error) or type(error).__name__)
