@@ -183,6 +183,7 @@ async def test_acknowledging_and_closing_by_hand_are_told_where_wanted(tmp_path:
         async with delivering(tmp_path, receivers) as room:
             await room.tick(firing())
             await room.incidents.acknowledge(1, "li", "looking")
+            await room.told()  # the end would overtake it
             await room.incidents.resolve(1, "li", "cable replaced")
             await room.told()
             await room.tick(resolved(at=START + 90))
