@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 _TRIM_THRESHOLD: Final = -1
@@ -24,3 +27,18 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_TRIM_THRESHOLD, _FREED_BYTES)
         mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
+
+
+@contextmanager
+def importing_quickly() -> Iterator[None]:
+    """What is imported inside is never looked at for garbage.
+
+    Modules stay for as long as the process does. Without them an import takes a quarter less time, and a full
+    collection, which holds the event loop up, tens of milliseconds less.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
