@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -12,7 +13,6 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sentinel.rules.notation import parse_series
 from sentinel.rules.unittest import run_unit_tests
 from tests.servers.debian import environment, program
 
@@ -40,7 +40,7 @@ TEMPLATES = (
     "{{ $value }}",
     "{{ $labels.a | toUpper }}: {{ $value | humanize }}",
     '{{ printf "%.2f" $value }}{{ if gt $value 3.0 }} high{{ end }}',
-    "total {{ range query \"sum(x)\" }}{{ .Value }}{{ end }}",
+    "{{ range query \"sum(x)\" }}{{ .Value }}{{ end }}",
     '{{ with $labels.b }}b {{ . }}{{ else }}none{{ end }}{{ $externalLabels.site }}',
     "{{ humanizeDuration $value }} {{ humanizePercentage $value }} {{ humanize1024 $value }}",
     '{{ reReplaceAll "(\\\\d)" "<$1>" $labels.a }} {{ match "[0-9]" $labels.a }} {{ title "ab cd" }}',
@@ -85,6 +85,11 @@ def passes(file: Path) -> tuple[bool, str]:
     return done.returncode == 0, done.stdout + done.stderr
 
 
+def pairs_of(text: str) -> dict[str, str]:
+    """Of labels or annotations as they are shown; an empty annotation is one of them."""
+    return {name: json.loads(value) for name, value in re.findall(r'(\w+)=("(?:[^"\\]|\\.)*")', text)}
+
+
 def found_by(file: Path) -> list[tuple[str, list[dict[str, str]]]]:
     """What Sentinel's run shows that the file does not expect: head line, and labels with annotations."""
     (result,) = run_unit_tests([file])
@@ -93,7 +98,7 @@ def found_by(file: Path) -> list[tuple[str, list[dict[str, str]]]]:
         head, *lines = difference.split("\n")
         texts = [line.partition(": ")[2] if "expected: " in line else line.strip() for line in lines]
         shown = [text.removeprefix("annotations ") for text in texts]
-        found.append((head, [dict(parse_series(text)) for text in shown]))
+        found.append((head, [pairs_of(text) for text in shown]))
     return found
 
 

@@ -35,7 +35,7 @@ def alert_of(row: RowMapping) -> Alert:
         fingerprint=row["fingerprint"],
         group=row["rule_group"],
         labels=Labels(row["labels"]),
-        annotations=Labels(row["annotations"]),
+        annotations=Labels.annotations(row["annotations"]),
         state=AlertState(row["state"]),
         value=math.nan if row["value"] is None else row["value"],
         active_at=row.get("active_at", row["fired_at"]),

@@ -22,9 +22,19 @@ class Labels(Mapping[str, str]):
     def __init__(self, labels: Mapping[str, str] | Iterable[tuple[str, str]] = (), /, **more: str) -> None:
         merged = dict(labels)
         merged.update(more)
-        self._dict = {name: merged[name] for name in sorted(merged) if merged[name] != ""}
-        self.pairs = tuple(self._dict.items())
+        self._keep({name: merged[name] for name in sorted(merged) if merged[name] != ""})
+
+    def _keep(self, sorted_labels: dict[str, str]) -> None:
+        self._dict = sorted_labels
+        self.pairs = tuple(sorted_labels.items())
         self._hash = hash(self.pairs)
+
+    @classmethod
+    def annotations(cls, texts: Mapping[str, str]) -> Labels:
+        """Annotations: an empty one exists, as in Prometheus."""
+        made = cls.__new__(cls)
+        made._keep(dict(sorted(texts.items())))
+        return made
 
     def __getitem__(self, name: str) -> str:
         return self._dict[name]

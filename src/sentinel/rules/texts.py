@@ -41,7 +41,8 @@ class AlertTexts:
         stamp = (track.value, at if self._asks else 0.0)
         if track.annotated is not None and (not self._has_volatile_annotations or track.annotated == stamp):
             return
-        track.annotations = Labels(self._expanded(self._rule.annotations, track.source, track.value, at))
+        texts = self._expanded(self._rule.annotations, track.source, track.value, at)
+        track.annotations = Labels.annotations(texts)
         track.annotated = stamp
 
     def _expanded(self, templates: Templates, source: Labels, value: float, at: float) -> dict[str, str]:

@@ -269,7 +269,7 @@ class _Run:
 
     def _compare_alerts(self, test: WrittenAlertTest) -> list[str]:
         expected = sorted(
-            (Labels(one.exp_labels | {"alertname": test.alertname}), Labels(one.exp_annotations))
+            (Labels(one.exp_labels | {"alertname": test.alertname}), Labels.annotations(one.exp_annotations))
             for one in test.exp_alerts
         )
         got = sorted(

@@ -83,7 +83,7 @@ def held(posted: Posted, sender: str, at: float, resolve_timeout: float) -> Held
         raise InvalidAlertError(f"generatorURL is longer than {MAX_URL} characters")
     made = Held(
         Labels(labels),
-        Labels(posted.annotations),
+        Labels.annotations(posted.annotations),
         starts_at,
         ends_at,
         at,
