@@ -68,12 +68,15 @@ class Report:
 
     def ours(self, name: str, figure: Figure) -> None:
         self.figures[name] = figure
+        _progress(f"{self.name}: {name}: {figure.median:.4g} {figure.unit}")
 
     def peer(self, name: str, figure: Figure | None, *, against: str, missing: str = "") -> None:
         """A peer's figure for the same work; None and a reason where the peer is not on this machine."""
         self.peers[name] = (figure, against)
         if figure is None:
             self.reasons[name] = missing or "not on this machine"
+        elif ratio := self.ratio(name):
+            _progress(f"{self.name}: {ratio:.1f} × {name}")
 
     def require(self, claim: str, holds: bool) -> None:
         """A criterion of the benchmark's own; one that does not hold makes it fail."""
@@ -172,6 +175,11 @@ def _cpu(work: Callable[[], object], who: int) -> float:
     before = cpu_ms(who)
     work()
     return cpu_ms(who) - before
+
+
+def _progress(line: str) -> None:
+    """What is known so far, where it does not get into anybody's way."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def _cells(figure: Figure) -> Sequence[str]:
