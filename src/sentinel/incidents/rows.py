@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -26,8 +25,12 @@ def alert_row(alert: Alert) -> dict[str, Any]:
         "fired_at": alert.fired_at,
         "last_seen_at": alert.last_seen_at,
         "resolved_at": alert.resolved_at,
-        "sent": asdict(alert.sent) if alert.sent is not None else None,
+        "sent": _sent_row(alert.sent) if alert.sent is not None else None,
     }
+
+
+def _sent_row(sent: Sent) -> dict[str, Any]:
+    return {"ends_at": sent.ends_at, "is_timeout": sent.is_timeout, "generator_url": sent.generator_url}
 
 
 def alert_of(row: RowMapping) -> Alert:

@@ -38,12 +38,14 @@ from sentinel.notify.groups.store import (
 )
 from sentinel.notify.sending.policy import policies_of
 from sentinel.notify.texts import SETTLED
-from sentinel.notify.tree import ALL, INCIDENT, Grouping, Route
+from sentinel.notify.tree import ALL, INCIDENT, GroupBy, Grouping, Route
 
 AT_ONCE: Final = 500
 """Groups looked at together."""
 TURN: Final = 200
 """Alerts that are routed before others have their turn."""
+SMALL: Final = 20
+"""Alerts of a group that are judged in a millisecond."""
 MAX_TEXT: Final = 500
 NAMED: Final = 20
 """Incidents of one group whose timelines say that it waits."""
@@ -137,7 +139,11 @@ class Dispatch:
         """Look at groups, and put what they have to tell into the outbox."""
         for start in range(0, len(numbers), AT_ONCE):
             groups = await read_groups(connection, numbers[start : start + AT_ONCE])
-            found = [(group, self.judged(group, at)) for group in groups]
+            found = []
+            for group in groups:
+                found.append((group, self.judged(group, at)))
+                if len(group.members) > SMALL:
+                    await asyncio.sleep(0)
             await write_verdicts(connection, found, at)
             rows: list[Row] = []
             further: list[list[int]] = []
@@ -263,11 +269,9 @@ class Dispatch:
         by = route.grouping.by
         if (by is INCIDENT) != (group.incident is not None):
             return None
-        is_alike = group.incident is not None or all(
-            (one.alert.labels if by is ALL else one.alert.labels.only(*by)) == group.labels
-            for one in group.members
-        )
-        return route if is_alike else None
+        if group.incident is not None:
+            return route
+        return route if all(_belongs(one.alert.labels, by, group.labels) for one in group.members) else None
 
     def group_key(self, group: Group) -> str:
         """As Alertmanager writes it; empty: a group of an incident."""
@@ -290,6 +294,13 @@ class Dispatch:
             facts = facts_of(news, alerts, external_url=self.external_url, group_key=self.group_key(group))
             rows.append(outbox_row(group.receiver, _queue(group), news, dict(facts), at))
         await write_messages(connection, rows, policies=self._policies)
+
+
+def _belongs(labels: Labels, by: GroupBy, group: Labels) -> bool:
+    """Whether an alert with these labels would be put into the group today."""
+    if not isinstance(by, tuple):
+        return labels == group
+    return all(name in by for name in group) and all(labels.get(name) == group.get(name) for name in by)
 
 
 def _all(route: Route | None) -> Iterable[Route]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
+import orjson
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
 
 from sentinel.collect.watch import PollStatus
 from sentinel.model.alert import Alert, AlertState
@@ -21,6 +24,10 @@ from sentinel.web.topology import TopologyShown, topology_shown
 
 MAX_NOTE = 2000
 MAX_LISTED = 1000
+TURN: Final = 500
+"""Items that are put down before others have their turn."""
+
+Item = TypeVar("Item")
 
 
 class Shown(BaseModel):
@@ -138,19 +145,19 @@ def own_router(faces: Faces, live: Live) -> APIRouter:
     async def targets() -> list[TargetShown]:
         return _targets(faces)
 
-    @router.get("/alerts", operation_id="listAlerts")
-    async def alerts(state: Annotated[list[AlertState] | None, Query()] = None) -> list[AlertShown]:
-        return [alert_shown(alert) for alert in faces.alerts.active() if not state or alert.state in state]
+    @router.get("/alerts", operation_id="listAlerts", response_model=list[AlertShown])
+    async def alerts(state: Annotated[list[AlertState] | None, Query()] = None) -> Response:
+        wanted = (alert for alert in faces.alerts.active() if not state or alert.state in state)
+        return await _listed(wanted, _alert_facts)
 
-    @router.get("/incidents", operation_id="listIncidents")
+    @router.get("/incidents", operation_id="listIncidents", response_model=list[IncidentShown])
     async def incidents(
         state: Annotated[list[IncidentState] | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=MAX_LISTED)] = 200,
         after: Annotated[int | None, Query(ge=1, description="Go on below this number")] = None,
-    ) -> list[IncidentShown]:
+    ) -> Response:
         wanted = state or [IncidentState.OPEN, IncidentState.ACKNOWLEDGED]
-        found = await faces.incidents.list(wanted, limit=limit, after=after)
-        return [_incident(incident) for incident in found]
+        return await _listed(await faces.incidents.list(wanted, limit=limit, after=after), _incident_facts)
 
     @router.get("/incidents/{number}", operation_id="showIncident", responses=_READ)
     async def incident(number: int) -> StoryShown:
@@ -218,20 +225,34 @@ def _poll(status: PollStatus) -> PollShown:
     )
 
 
+async def _listed(items: Iterable[Item], facts_of: Callable[[Item], dict[str, Any]]) -> Response:
+    """Many of them, without holding others up: models would take ten times as long."""
+    facts = []
+    for count, item in enumerate(items, 1):
+        facts.append(facts_of(item))
+        if count % TURN == 0:
+            await asyncio.sleep(0)
+    return Response(orjson.dumps(facts), media_type="application/json")
+
+
+def _alert_facts(alert: Alert) -> dict[str, Any]:
+    return {
+        "fingerprint": alert.fingerprint,
+        "name": alert.name,
+        "state": alert.state,
+        "labels": dict(alert.labels.pairs),
+        "annotations": dict(alert.annotations.pairs),
+        "value": _number(alert.value),
+        "active_at": alert.active_at,
+        "fired_at": alert.fired_at,
+        "resolved_at": alert.resolved_at,
+        "group": alert.group,
+        "generator_url": alert.sent.generator_url if alert.sent is not None else "",
+    }
+
+
 def alert_shown(alert: Alert) -> AlertShown:
-    return AlertShown(
-        fingerprint=alert.fingerprint,
-        name=alert.name,
-        state=alert.state,
-        labels=dict(alert.labels),
-        annotations=dict(alert.annotations),
-        value=_number(alert.value),
-        active_at=alert.active_at,
-        fired_at=alert.fired_at,
-        resolved_at=alert.resolved_at,
-        group=alert.group,
-        generator_url=alert.sent.generator_url if alert.sent is not None else "",
-    )
+    return AlertShown(**_alert_facts(alert))
 
 
 def _number(value: float) -> Any:
@@ -239,19 +260,23 @@ def _number(value: float) -> Any:
     return value if math.isfinite(value) else format_number(value)
 
 
+def _incident_facts(incident: Incident) -> dict[str, Any]:
+    return {
+        "id": incident.id,
+        "state": incident.state,
+        "grade": incident.grade,
+        "title": incident.title,
+        "target": incident.target,
+        "opened_at": incident.opened_at,
+        "acknowledged_at": incident.acknowledged_at,
+        "acknowledged_by": incident.acknowledged_by,
+        "resolved_at": incident.resolved_at,
+        "resolved_by": incident.resolved_by,
+    }
+
+
 def _incident(incident: Incident) -> IncidentShown:
-    return IncidentShown(
-        id=incident.id,
-        state=incident.state,
-        grade=incident.grade,
-        title=incident.title,
-        target=incident.target,
-        opened_at=incident.opened_at,
-        acknowledged_at=incident.acknowledged_at,
-        acknowledged_by=incident.acknowledged_by,
-        resolved_at=incident.resolved_at,
-        resolved_by=incident.resolved_by,
-    )
+    return IncidentShown(**_incident_facts(incident))
 
 
 def _entry(entry: Entry) -> EntryShown:

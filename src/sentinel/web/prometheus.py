@@ -33,7 +33,7 @@ from sentinel.web.answers import (
 from sentinel.web.formats import format_instant
 from sentinel.web.parameters import ApiError, Given, parameters_of
 from sentinel.web.seams.faces import Faces
-from sentinel.web.states import alerts_json, group_json, target_json
+from sentinel.web.states import AlertTexts, group_json, target_json
 
 Result = TypeVar("Result")
 
@@ -196,9 +196,11 @@ def _add_catalogue(router: APIRouter, faces: Faces) -> None:
 
 
 def _add_states(router: APIRouter, faces: Faces) -> None:
+    texts = AlertTexts()
+
     @router.get("/alerts")
     async def alerts() -> Response:
-        return _success({"alerts": await alerts_json(faces.alerts.active())})
+        return _success({"alerts": await texts.of(faces.alerts.active())})
 
     @router.get("/rules")
     async def rules(request: Request) -> Response:

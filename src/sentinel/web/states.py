@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+import orjson
+
 from sentinel.collect.watch import PollStatus
 from sentinel.model.alert import Alert, AlertState
 from sentinel.model.durations import format_duration
@@ -35,23 +37,47 @@ def alert_json(alert: Alert) -> dict[str, Any]:
     return shown | {"sentinelState": "unknown"} if is_unknown else shown
 
 
-async def alerts_json(alerts: Iterable[Alert]) -> list[dict[str, Any]]:
-    """Many of them, without holding others up."""
-    shown = []
-    turn = time.monotonic()
-    for alert in alerts:
-        shown.append(alert_json(alert))
-        if time.monotonic() - turn > TURN:
-            await asyncio.sleep(0)
-            turn = time.monotonic()
-    return shown
+class AlertTexts:
+    """Alerts as JSON text, kept until they change: dashboards ask for thousands of them again and again."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Alert, orjson.Fragment]] = {}
+
+    async def of(self, alerts: Iterable[Alert]) -> list[orjson.Fragment]:
+        """Many of them, without holding others up."""
+        before, kept = self._kept, dict[str, tuple[Alert, orjson.Fragment]]()
+        texts = []
+        turn = time.monotonic()
+        for count, alert in enumerate(alerts):
+            known = before.get(alert.fingerprint)
+            if known is None or not _looks_alike(known[0], alert):
+                known = (alert, orjson.Fragment(orjson.dumps(alert_json(alert))))
+            kept[alert.fingerprint] = known
+            texts.append(known[1])
+            if count % 32 == 0 and time.monotonic() - turn > TURN:
+                await asyncio.sleep(0)
+                turn = time.monotonic()
+        self._kept = kept
+        return texts
+
+
+def _looks_alike(one: Alert, other: Alert) -> bool:
+    return one is other or (
+        one.labels is other.labels
+        and one.annotations is other.annotations
+        and one.state is other.state
+        and one.value == other.value
+        and one.active_at == other.active_at
+    )
 
 
 def _scientific(value: float) -> str:
     """The shortest scientific text, as Go's strconv.FormatFloat(v, 'e', -1, 64)."""
     if not math.isfinite(value):
         return format_number(value)
-    return next(shown for digits in range(17) if float(shown := f"{value:.{digits}e}") == value)
+    # Python's own text is the shortest, too, with its digits in another place.
+    digits = repr(value).partition("e")[0].replace(".", "").strip("-0")
+    return f"{value:.{max(len(digits) - 1, 0)}e}"
 
 
 def group_json(status: GroupStatus, given: Mapping[str, list[str]]) -> dict[str, Any] | None:

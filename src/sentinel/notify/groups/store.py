@@ -21,7 +21,7 @@ from sentinel.notify.groups.group import Group, Member, Told, Verdict
 from sentinel.notify.sending.policy import Policies
 from sentinel.notify.sending.standins import is_ever_used, stand_in
 
-PAGE = 1000
+PAGE = 250
 """Members read at a time."""
 
 
