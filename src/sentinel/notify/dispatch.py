@@ -45,7 +45,7 @@ AT_ONCE: Final = 500
 TURN: Final = 200
 """Alerts that are routed before others have their turn."""
 SMALL: Final = 20
-"""Alerts of a group that are judged in a millisecond."""
+"""Alerts of a group that are judged, or put into a message, in a millisecond or so."""
 MAX_TEXT: Final = 500
 NAMED: Final = 20
 """Incidents of one group whose timelines say that it waits."""
@@ -154,6 +154,8 @@ class Dispatch:
                     rows.append(row)
                     further.append(others)
                 lines += _withheld(group, verdict, at)
+                if len(group.members) > SMALL:
+                    await asyncio.sleep(0)
             await write_messages(connection, rows, further, self._policies)
             await execute_many(connection, insert(t.timeline), lines)
 
