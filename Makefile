@@ -5,8 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?= config.example.toml
-# Test files run side by side: most of them wait for servers. JOBS=0 runs one after the other.
-JOBS ?= 2
+# Test files run side by side, more than there are cores: most of them wait for servers. JOBS=0 runs one after the other.
+JOBS ?= 3
 DIR ?= ../shared/conformance/promqltest
 
 .PHONY: help

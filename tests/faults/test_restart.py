@@ -18,6 +18,7 @@ import pytest
 
 from tests.acceptance.daemon import Daemon, eventually
 from tests.faults.daemon_killing import config_of, kill_daemons
+from tests.faults.forking import ForkedDaemon
 from tests.faults.judging import judge
 from tests.faults.rhythm import Rhythm
 from tests.servers.sinks import Post, SmtpSink, WebhookSink, smtp_sink
@@ -79,7 +80,7 @@ async def _end(daemon: Daemon, how: str) -> None:
 
 @pytest.mark.timeout(400)
 async def test_a_restart_tells_nothing_again_of_what_still_fires(tmp_path: Path, ears: Ears) -> None:
-    daemon = Daemon(tmp_path, config_of(ears.hook, ears.sites, ears.mail), FIRING, grace="0s")
+    daemon = ForkedDaemon(tmp_path, config_of(ears.hook, ears.sites, ears.mail), FIRING, grace="0s")
 
     async def all_told() -> bool:
         told = len(_firing(ears.sites.posts)) == ALERTS
@@ -129,7 +130,7 @@ async def test_an_alert_that_clears_while_the_daemon_is_down_is_told_once_as_ove
     with Snmpd() as switch:
         switch.interfaces("lo", "ge-0/0/1", "ge-0/0/2")
         target = f'[[target]]\nname = "sw1"\naddress = "{switch.address}"\nmodules = ["if_mib"]\n'
-        daemon = Daemon(tmp_path, target + config_of(ears.hook, ears.sites, ears.mail), LINKS)
+        daemon = ForkedDaemon(tmp_path, target + config_of(ears.hook, ears.sites, ears.mail), LINKS)
         try:
             switch.link(2, up=False)
             await daemon.start()
