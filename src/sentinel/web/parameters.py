@@ -52,13 +52,6 @@ def one(given: Given, name: str) -> str:
     return given.get(name, [""])[0]
 
 
-def refuse(given: Given, *names: str) -> None:
-    """A parameter that changes the answer is refused rather than ignored."""
-    for name in names:
-        if name in given:
-            raise ApiError("bad_data", f'parameter "{name}" is not supported')
-
-
 def invalid(name: str, text: object) -> ApiError:
     return ApiError("bad_data", f'invalid parameter "{name}": {text}')
 

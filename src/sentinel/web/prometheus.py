@@ -32,8 +32,9 @@ from sentinel.web.answers import (
 )
 from sentinel.web.formats import format_instant
 from sentinel.web.parameters import ApiError, Given, parameters_of
+from sentinel.web.rules import rules_json
 from sentinel.web.seams.faces import Faces
-from sentinel.web.states import AlertTexts, group_json, target_json
+from sentinel.web.states import AlertTexts, target_json
 
 Result = TypeVar("Result")
 
@@ -205,9 +206,7 @@ def _add_states(router: APIRouter, faces: Faces) -> None:
     @router.get("/rules")
     async def rules(request: Request) -> Response:
         given = await parameters_of(request)
-        parameters.refuse(given, "match[]", "group_limit", "group_next_token")
-        groups = (group_json(group, given) for group in faces.alerts.groups)
-        return _success({"groups": [group for group in groups if group is not None]})
+        return _success(rules_json(faces.alerts.groups, given))
 
     @router.get("/targets")
     async def targets(state: str = "any") -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 import orjson
@@ -13,14 +13,10 @@ import orjson
 from sentinel.collect.watch import PollStatus
 from sentinel.model.alert import Alert, AlertState
 from sentinel.model.durations import format_duration
-from sentinel.rules.rule import AlertingRule
-from sentinel.rules.status import GroupStatus, RuleStatus
 from sentinel.web.formats import format_instant, format_number
-from sentinel.web.parameters import ApiError
 
 TURN: Final = 0.005
 """Seconds of work after which other requests get their turn."""
-_GRAVITY = {AlertState.INACTIVE: 0, AlertState.PENDING: 1, AlertState.UNKNOWN: 2, AlertState.FIRING: 3}
 
 
 def alert_json(alert: Alert) -> dict[str, Any]:
@@ -78,65 +74,6 @@ def _scientific(value: float) -> str:
     # Python's own text is the shortest, too, with its digits in another place.
     digits = repr(value).partition("e")[0].replace(".", "").strip("-0")
     return f"{value:.{max(len(digits) - 1, 0)}e}"
-
-
-def group_json(status: GroupStatus, given: Mapping[str, list[str]]) -> dict[str, Any] | None:
-    """The group as asked for, or None when nothing of it was."""
-    group = status.group
-    if _is_left_out(group.name, given.get("rule_group[]")) or _is_left_out(group.file, given.get("file[]")):
-        return None
-    kind = given.get("type", [""])[0]
-    if kind not in ("", "alert", "record"):
-        raise ApiError("bad_data", f'invalid parameter "type": not supported value "{kind}"')
-    with_alerts = given.get("exclude_alerts", ["false"])[0].lower() not in ("true", "1")
-    rules = [
-        _rule(rule, with_alerts=with_alerts)
-        for rule in status.rules
-        if kind in ("", "alert" if isinstance(rule.rule, AlertingRule) else "record")
-        and not _is_left_out(rule.rule.name, given.get("rule_name[]"))
-    ]
-    if not rules and status.rules:
-        return None
-    return {
-        "name": group.name,
-        "file": group.file,
-        "rules": rules,
-        "interval": group.interval,
-        "limit": group.limit,
-        "evaluationTime": status.duration,
-        "lastEvaluation": format_instant(status.last_evaluation),
-    }
-
-
-def _is_left_out(name: str, wanted: list[str] | None) -> bool:
-    return wanted is not None and name not in wanted
-
-
-def _rule(status: RuleStatus, *, with_alerts: bool) -> dict[str, Any]:
-    rule = status.rule
-    shown: dict[str, Any] = {
-        "name": rule.name,
-        "query": rule.expression.text,
-        "health": status.health,
-        "evaluationTime": status.duration,
-        "lastEvaluation": format_instant(status.last_evaluation),
-    }
-    if status.last_error:
-        shown["lastError"] = status.last_error
-    if not isinstance(rule, AlertingRule):
-        return shown | {"labels": dict(rule.labels), "type": "recording"}
-    worst = max(
-        (alert.state for alert in status.alerts), key=_GRAVITY.__getitem__, default=AlertState.INACTIVE
-    )
-    return shown | {
-        "labels": {name: template.text for name, template in rule.labels},
-        "annotations": {name: template.text for name, template in rule.annotations},
-        "type": "alerting",
-        "state": "firing" if worst is AlertState.UNKNOWN else worst.value,
-        "duration": rule.hold,
-        "keepFiringFor": rule.keep,
-        "alerts": [alert_json(alert) for alert in status.alerts] if with_alerts else [],
-    }
 
 
 def target_json(status: PollStatus) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import asyncio
 import math
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -159,7 +160,44 @@ async def test_rules_are_filtered(client: httpx.AsyncClient) -> None:
     assert [rule["name"] for rule in group["rules"]] == ["job:up:sum"]
     assert (await _data(client, "rules", **{"rule_name[]": "nothing"}))["groups"] == []
     assert (await _error(client, "rules", type="x"))[1] == "bad_data"
-    assert (await _error(client, "rules", **{"match[]": "{a='b'}"}))[1] == "bad_data"
+    (group,) = (await _data(client, "rules", **{"match[]": '{severity="critical"}'}))["groups"]
+    assert [rule["name"] for rule in group["rules"]] == ["HostDown"]
+    assert (await _data(client, "rules", **{"match[]": '{severity="none"}'}))["groups"] == []
+    assert (await _error(client, "rules", **{"match[]": "{a="}))[1] == "bad_data"
+
+
+async def test_rules_come_in_pages(
+    client: httpx.AsyncClient, rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (status,) = rooms.alerts.groups
+    names = ("a", "b", "c", "d", "e")
+    many = [replace(status, group=replace(status.group, name=name)) for name in names]
+    monkeypatch.setattr(type(rooms.alerts), "groups", many)
+    token, pages = "", []
+    while True:
+        given = {"group_limit": "2"} | ({"group_next_token": token} if token else {})
+        data = await _data(client, "rules", **given)
+        pages.append([group["name"] for group in data["groups"]])
+        token = data.get("groupNextToken", "")
+        if not token:
+            break
+    assert pages == [["a", "b"], ["c", "d"], ["e"]]
+    assert [group["name"] for group in (await _data(client, "rules", group_limit="5"))["groups"]] == [*names]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"group_limit": "0"},
+        {"group_limit": "-1"},
+        {"group_limit": "x"},
+        {"group_limit": "99999999999"},
+        {"group_next_token": "abc"},
+        {"group_limit": "1", "group_next_token": "of another day"},
+    ],
+)
+async def test_pages_that_are_not_there_are_refused(client: httpx.AsyncClient, given: dict[str, str]) -> None:
+    assert (await _error(client, "rules", **given))[:2] == (400, "bad_data")
 
 
 async def test_targets(client: httpx.AsyncClient, rooms: Rooms) -> None:
