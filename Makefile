@@ -85,7 +85,7 @@ test-faults: $(VENV)/.test servers ## Kill sender and daemon at random moments, 
 	$(BIN)/python -m bench.store_away
 	$(BIN)/python -m bench.kills
 	$(BIN)/python -m bench.storm
-	SENTINEL_TEST_ALERTS=1000 $(BIN)/pytest tests/faults/test_restart.py
+	SENTINEL_TEST_ALERTS=1000 SENTINEL_TEST_RELOADS=100 $(BIN)/pytest tests/faults/test_restart.py tests/faults/test_reloads.py
 	SENTINEL_TEST_STORM=10000 $(BIN)/pytest tests/acceptance/test_alert_storm.py --capture no
 
 .PHONY: docs
