@@ -63,8 +63,8 @@ class Builder:
             "timestamp": lambda args: labelling.Timestamp(self.vector(unwrapped(args[0]))),
             "absent": self._absent,
             "absent_over_time": self._absent_over_time,
-            "sort": lambda args: labelling.Sorted(self.vector(args[0]), descending=False),
-            "sort_desc": lambda args: labelling.Sorted(self.vector(args[0]), descending=True),
+            "sort": lambda args: self._sort(args, descending=False),
+            "sort_desc": lambda args: self._sort(args, descending=True),
             "sort_by_label": lambda args: self._sort_by_label(args, descending=False),
             "sort_by_label_desc": lambda args: self._sort_by_label(args, descending=True),
             "label_replace": self._label_replace,
@@ -325,9 +325,15 @@ class Builder:
         matchers = source.selector.matchers if isinstance(source, RangeSelector) else ()
         return labelling.Absent(source, matchers)
 
+    def _sort(self, args: list[Any], *, descending: bool) -> Node:
+        place = self._places.call("sort_desc" if descending else "sort")
+        return notes.Ordered(labelling.Sorted(self.vector(args[0]), descending=descending), place)
+
     def _sort_by_label(self, args: list[Any], *, descending: bool) -> Node:
+        place = self._places.call("sort_by_label_desc" if descending else "sort_by_label")
         labels = [self._text(arg) for arg in args[1:]]
-        return labelling.SortedByLabel(self.vector(args[0]), labels, descending=descending)
+        node = labelling.SortedByLabel(self.vector(args[0]), labels, descending=descending)
+        return notes.Ordered(node, place)
 
     def _label_replace(self, args: list[Any]) -> Node:
         target, replacement, source, regex = (self._text(arg) for arg in args[1:5])
@@ -346,7 +352,8 @@ class Builder:
     def _histogram_quantile(self, args: list[Any]) -> Node:
         place, second = self._places.first("histogram_quantile"), self._places.second()
         parameter = notes.Share(self.node(args[0]), place)
-        return histogram.HistogramQuantile(parameter, notes.Bounded(self.vector(args[1]), second))
+        node = histogram.HistogramQuantile(parameter, notes.Bounded(self.vector(args[1]), second))
+        return notes.Levelled(node, second)
 
     def _histogram_quantiles(self, args: list[Any]) -> Node:
         label = self._text(args[1])

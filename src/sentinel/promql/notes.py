@@ -12,15 +12,20 @@ from typing import Final
 
 import numpy as np
 
+from sentinel.model.batch import Floats
 from sentinel.model.labels import METRIC_NAME
 from sentinel.promql.frame import Context, Frame, Memo, Node, Notes, Outcome, scalar, vector
-from sentinel.promql.functions.histogram import BUCKET, bound
+from sentinel.promql.functions.histogram import BUCKET, HistogramQuantile, bound, is_levelled
 from sentinel.promql.selectors import Range, RangeSelector, Selector, Subquery
 from sentinel.promql.vectors.aggregate import format_value
 from sentinel.series.index.selecting import exact_name
 from sentinel.series.index.table import LabelTable
 
 _COUNTERS: Final = ("_total", "_sum", "_count", "_bucket")
+_LEVELLED: Final = (
+    "input to histogram_quantile needed to be fixed for monotonicity "
+    "(see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)"
+)
 _SHOWN: Final = 10
 """Of each kind; how many more there are is said."""
 
@@ -116,6 +121,41 @@ class Ratio:
             text = f"ratio value should be between -1 and 1, got {format_value(value)}, capping to {capped}"
             context.notes.warning(text, self._place)
         return value
+
+
+class Levelled:
+    """histogram_quantile over buckets, each of which should count at least what the one before it does."""
+
+    def __init__(self, node: HistogramQuantile, place: str) -> None:
+        self.node = node
+        self._place = place
+
+    def evaluate(self, context: Context) -> Frame:
+        notes = context.notes
+        if notes is None:
+            return self.node.evaluate(context)
+
+        def look(table: LabelTable, row: int, bounds: Floats, counts: Floats) -> None:
+            if is_levelled(bounds, counts):
+                name = table[row].get(METRIC_NAME, "")
+                said = f'{_LEVELLED} for metric name "{name}"' if name else _LEVELLED
+                notes.info(said, self._place)
+
+        return self.node.evaluate(context, look)
+
+
+class Ordered:
+    """A function that sorts, of which nothing is left in a range query."""
+
+    def __init__(self, node: Node, place: str) -> None:
+        self.node = node
+        self._place = place
+
+    def evaluate(self, context: Context) -> Outcome:
+        if context.notes is not None and context.grid is not None and len(context.grid.instants) > 1:
+            text = "sort is ineffective for range queries since results are always ordered by labels"
+            context.notes.warning(text, self._place)
+        return self.node.evaluate(context)
 
 
 class Bounded:

@@ -12,6 +12,11 @@ AT = 300.0
 COUNTER = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket"
 QUANTILE = "quantile value should be between 0 and 1, got"
 
+LEVELLED = (
+    "input to histogram_quantile needed to be fixed for monotonicity "
+    "(see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)"
+)
+
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
@@ -24,6 +29,12 @@ def engine() -> Engine:
             'h_bucket{le="+Inf"}': "0+2x10",
             'h_bucket{le="many"}': "0+2x10",
             "h_bucket": "0+2x10",
+            'bent_bucket{le="1"}': "0+5x10",
+            'bent_bucket{le="2"}': "0+1x10",
+            'bent_bucket{le="+Inf"}': "0+6x10",
+            'even_bucket{le="1"}': "0+5x10",
+            'even_bucket{le="2"}': "0+5x10",
+            'even_bucket{le="+Inf"}': "0+6x10",
         },
     )
 
@@ -45,6 +56,9 @@ def engine() -> Engine:
         ("quantile(0.5, quantile(7, x))", [], [f"{QUANTILE} 7 (1:24)"]),
         ("quantile_over_time(2, x[5m])", [], [f"{QUANTILE} 2 (1:20)"]),
         ("quantile(0.5, x)", [], []),
+        ("histogram_quantile(0.5, bent_bucket)", [f'{LEVELLED} for metric name "bent_bucket" (1:25)'], []),
+        ("histogram_quantile(0.5, sum by (le) (bent_bucket))", [f"{LEVELLED} (1:25)"], []),
+        ("histogram_quantile(0.5, even_bucket)", [], []),
         (
             "limit_ratio(1.1, x)",
             [],
@@ -72,6 +86,28 @@ def test_what_is_said(engine: Engine, text: str, infos: list[str], warnings: lis
     for notes in (over_head, over_snapshot):
         assert list(notes.of("info")) == [f"PromQL info: {info}" for info in infos]
         assert sorted(notes.of("warning")) == sorted(f"PromQL warning: {said}" for said in warnings)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("sort(x)", "1:1"),
+        ("1 + sort_desc(x)", "1:5"),
+        ('sort_by_label(x, "a")', "1:1"),
+        ('sort_by_label_desc(\n sort(x), "a")', "1:1"),
+    ],
+)
+def test_sorting_is_said_to_be_in_vain_in_a_range(engine: Engine, text: str, place: str) -> None:
+    said = "PromQL warning: sort is ineffective for range queries since results are always ordered by labels"
+    expression = engine.compile(text)
+    alone, ranged = Collected(), Collected()
+    expression.instant(AT, notes=alone)
+    evaluation = expression.over(AT - 60, AT, 60, notes=ranged)
+    for _ in evaluation.take():
+        pass
+    evaluation.matrix()
+    assert alone.of("warning") == []
+    assert ranged.of("warning")[0] == f"{said} ({place})"
 
 
 def test_nobody_has_to_listen(engine: Engine) -> None:

@@ -54,6 +54,10 @@ def bound(text: str) -> float:
         return math.nan
 
 
+Look = Callable[[LabelTable, int, Floats, Floats], None]
+"""Takes the table of the buckets, the row of a histogram's first one, its upper bounds and its counts."""
+
+
 class OfHistograms:
     """One number from the buckets of each histogram."""
 
@@ -61,10 +65,13 @@ class OfHistograms:
         self.argument = argument
         self._buckets: Memo[Buckets] = Memo(buckets)
 
-    def evaluate(self, context: Context, function: Callable[[Floats, Floats], float]) -> Frame:
+    def evaluate(
+        self, context: Context, function: Callable[[Floats, Floats], float], look: Look | None = None
+    ) -> Frame:
         """
         Args:
             function: of ascending upper bounds and cumulative counts.
+            look: has a look at them too.
         Raises:
             EvaluationError: two histograms differ by nothing but their names.
         """
@@ -81,6 +88,9 @@ class OfHistograms:
             histogram = int(histograms[start])
             held[histogram] = True
             values[histogram] = function(bounds[start:end], counts[start:end])
+            if look is not None:
+                row = int(plan.rows[present][start])
+                look(frame.table, row, bounds[start:end], counts[start:end])
         check_unique(plan.duplicates, held)
         return Frame(plan.table, values, held)
 
@@ -90,9 +100,9 @@ class HistogramQuantile:
         self.parameter = parameter
         self.histograms = OfHistograms(argument)
 
-    def evaluate(self, context: Context) -> Frame:
+    def evaluate(self, context: Context, look: Look | None = None) -> Frame:
         q = scalar(self.parameter.evaluate(context))
-        return self.histograms.evaluate(context, partial(bucket_quantile, q))
+        return self.histograms.evaluate(context, partial(bucket_quantile, q), look)
 
 
 class HistogramFraction:
@@ -208,6 +218,19 @@ def bucket_quantile(q: float, bounds: Floats, counts: Floats) -> float:
         lower, below = float(bounds[position - 1]), float(counts[position - 1])
     inside = float(counts[position]) - below
     return lower + (upper - lower) * ((rank - below) / inside)
+
+
+def is_levelled(bounds: Floats, counts: Floats) -> bool:
+    """Whether counts fall from one bucket to the next by more than rounding, so that a quantile has to guess."""
+    if not math.isinf(bounds[-1]):
+        return False
+    counts = _coalesced(bounds, counts)[1]
+    before = float(counts[0])
+    for count in counts[1:].tolist():
+        if count < before and abs(count - before) >= _TOLERANCE * (abs(count) + abs(before)):
+            return True
+        before = max(before, count)
+    return False
 
 
 def _coalesced(bounds: Floats, counts: Floats) -> tuple[Floats, Floats]:

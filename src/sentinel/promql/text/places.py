@@ -18,8 +18,13 @@ class Places:
         self._called = -1
         """Token of the call that was looked up last."""
 
+    def call(self, function: str) -> str:
+        """Line:column of the next call of that function."""
+        self.first(function)
+        return self._of(self._called)
+
     def first(self, function: str) -> str:
-        """Line:column of the first argument of the next call of that function."""
+        """The same of its first argument."""
         tokens = self._parsed.tokens
         names = (function, _OLD.get(function, function))
         for number in range(self._called + 1, len(tokens)):
@@ -33,7 +38,7 @@ class Places:
         return self._of(opening + 1)
 
     def second(self) -> str:
-        """The same of the second argument of that call."""
+        """The same of the second argument of the call that was looked up last."""
         depth = 0
         for number in range(self._called + 1, len(self._parsed.tokens)):
             token = self._parsed.tokens[number]
