@@ -45,7 +45,7 @@ def test_what_is_not_understood_or_too_large_is_refused(pattern: str) -> None:
 def test_no_pattern_runs_long(pattern: str) -> None:
     started = time.process_time()
     Pattern.of(pattern).matches("a" * 100_000)
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < 4
 
 
 @pytest.mark.parametrize(

@@ -256,7 +256,7 @@ def test_hostile_text_is_answered_quickly(text: str) -> None:
     started = time.process_time()
     with suppress(ExpressionError, EvaluationError):
         Engine(Head()).compile(text).instant(START)
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 8
 
 
 class TestLimits:

@@ -169,5 +169,6 @@ def test_a_thousand_silences_and_ten_thousand_alerts_cost_little() -> None:
     warm = time.process_time() - began
     print(f"first look {cold * 1000:.0f} ms, next {warm * 1000:.0f} ms, muted {first}")
     assert first > 500
-    assert cold < 2.0
-    assert warm < 0.2
+    # Two seconds and 25 ms on a quiet machine.
+    assert cold < 10.0
+    assert warm < cold / 10

@@ -228,4 +228,4 @@ def test_no_rule_costs_much(rule: str) -> None:
     began = time.process_time()
     made = recurrence(rule, "2026-11-01T02:00", "2026-11-01T04:00")
     made.at_or_after(made.first.end)
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < 2.0
