@@ -131,10 +131,9 @@ class Http:
         guard.check(urlsplit(url).hostname or "")
         proxy = settings.proxy.reveal() if settings.proxy else None
         self._redaction = Redaction([*secrets, *([proxy] if proxy else [])])
-        self._pools = _Pools(settings, proxy, guard)
         self._client = httpx.AsyncClient(
             headers=_OWN_HEADERS | dict(headers or {}),
-            transport=self._pools,
+            transport=_Pools(settings, proxy, guard),
             timeout=settings.timeout,
             follow_redirects=False,
             trust_env=False,
@@ -164,12 +163,7 @@ class Http:
                 with contextlib.suppress(*_FAILURES):
                     await response.aclose()
         except (*_FAILURES, httpx.InvalidURL) as error:
-            if isinstance(error, httpx.PoolTimeout | httpcore.PoolTimeout):
-                self._pools.renew()
             raise UnreachableError(self._redaction.of(_reason(error))) from None
-        except asyncio.CancelledError:
-            self._pools.renew()
-            raise
 
     async def post_json(
         self, url: str, body: object, *, headers: Mapping[str, str] | None = None, needs_body: bool = True
@@ -234,15 +228,9 @@ class _Pools(httpx.AsyncBaseTransport):
         """Requests under way in each pool."""
         self._closing: set[asyncio.Task[None]] = set()
 
-    def renew(self) -> None:
-        """Another pool from now on. What is under way in the one before goes on there."""
-        before, self._pool = self._pool, self._made()
-        self._close_unused(before)
-
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url, pool = request.url, self._pool
         self._users[pool] += 1
-        left = partial(self._left, pool)
         try:
             response = await pool.handle_async_request(
                 httpcore.Request(
@@ -255,10 +243,10 @@ class _Pools(httpx.AsyncBaseTransport):
                     extensions=request.extensions,
                 )
             )
-        except BaseException:
-            left()
+        except BaseException as error:
+            self._left(pool, is_sound=not isinstance(error, asyncio.CancelledError | httpcore.PoolTimeout))
             raise
-        stream = _Stream(response, left)
+        stream = _Stream(response, partial(self._left, pool))
         return httpx.Response(
             response.status, headers=response.headers, stream=stream, extensions=response.extensions
         )
@@ -283,8 +271,11 @@ class _Pools(httpx.AsyncBaseTransport):
             network_backend=network,
         )
 
-    def _left(self, pool: httpcore.AsyncConnectionPool) -> None:
+    def _left(self, pool: httpcore.AsyncConnectionPool, *, is_sound: bool) -> None:
+        """A request in that pool is over. What else is under way in one that is no longer sound goes on there."""
         self._users[pool] -= 1
+        if pool is self._pool and not is_sound:
+            self._pool = self._made()
         if pool is not self._pool:
             self._close_unused(pool)
 
@@ -301,23 +292,35 @@ class _Pools(httpx.AsyncBaseTransport):
             task.exception()  # the far side may be gone
 
 
+class _Left(Protocol):
+    def __call__(self, *, is_sound: bool) -> None: ...
+
+
 class _Stream(httpx.AsyncByteStream):
-    def __init__(self, response: httpcore.Response, left: Callable[[], None]) -> None:
+    def __init__(self, response: httpcore.Response, left: _Left) -> None:
         self._response = response
         self._left = left
+        self._is_sound = True
         self._is_closed = False
 
     async def __aiter__(self) -> Any:
-        async for chunk in self._response.aiter_stream():
-            yield chunk
+        try:
+            async for chunk in self._response.aiter_stream():
+                yield chunk
+        except asyncio.CancelledError:
+            self._is_sound = False
+            raise
 
     async def aclose(self) -> None:
         try:
             await self._response.aclose()
+        except asyncio.CancelledError:
+            self._is_sound = False
+            raise
         finally:
             if not self._is_closed:
                 self._is_closed = True
-                self._left()
+                self._left(is_sound=self._is_sound)
 
 
 async def _answer(response: httpx.Response, *, needs_body: bool) -> Answer:

@@ -79,7 +79,8 @@ class OfHistograms:
         plan = self._buckets(frame.table)
         present = frame.present[plan.rows]
         histograms, bounds = plan.histograms[present], plan.bounds[present]
-        counts = frame.values[plan.rows[present]]
+        rows = plan.rows[present]
+        counts = frame.values[rows]
         context.budget.charge(4 * len(counts))
         values = np.full(len(plan.table), np.nan)
         held = np.zeros(len(plan.table), np.bool_)
@@ -89,8 +90,7 @@ class OfHistograms:
             held[histogram] = True
             values[histogram] = function(bounds[start:end], counts[start:end])
             if look is not None:
-                row = int(plan.rows[present][start])
-                look(frame.table, row, bounds[start:end], counts[start:end])
+                look(frame.table, int(rows[start]), bounds[start:end], counts[start:end])
         check_unique(plan.duplicates, held)
         return Frame(plan.table, values, held)
 
